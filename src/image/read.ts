@@ -1,0 +1,80 @@
+/** Pictures that clients send, as pixels: decoded in a Worker without permissions, within limits and a deadline. */
+import { codecUrl } from "./jpeg.ts";
+import { PictureError } from "./picture.ts";
+import type { FromDecoder, ToDecoder } from "./protocol.ts";
+
+export { limits, PictureError, type Refusal } from "./picture.ts";
+
+/** Decodes one file at a time; the Worker starts with the first and is replaced when it fails or takes too long. */
+export class PictureReader implements Disposable {
+  readonly #deadlineMs: number;
+  #worker?: Worker;
+  #wasm?: Promise<WebAssembly.Module>;
+  /** Settles when every file handed in so far is done with. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor({ deadlineMs = 10_000 } = {}) {
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /**
+   * The RGB pixels, [height, width, 3], of a PNG or JPEG file, turned as its EXIF asks and stretched to the size.
+   * `file` is transferred: its buffer is empty afterwards.
+   *
+   * @throws PictureError, or the signal's reason when it fires before the decoding starts
+   */
+  read(
+    file: Uint8Array<ArrayBuffer>,
+    { width, height, signal }: { width: number; height: number; signal?: AbortSignal },
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const answer = this.#last.then(async () => {
+      this.#wasm ??= Deno.readFile(new URL(codecUrl)).then((bytes) => WebAssembly.compile(bytes));
+      const wasm = await this.#wasm;
+      signal?.throwIfAborted();
+      return await this.#decode({ type: "decode", file, width, height }, wasm);
+    });
+    this.#last = answer.catch(() => {});
+    return answer;
+  }
+
+  #decode(message: Extract<ToDecoder, { type: "decode" }>, wasm: WebAssembly.Module) {
+    const worker = this.#worker ??= startWorker(wasm);
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+    const abandon = (error: PictureError) => {
+      this[Symbol.dispose]();
+      reject(error);
+    };
+    const timer = setTimeout(() => {
+      const message = `Cannot read the picture: it takes more than ${
+        this.#deadlineMs / 1000
+      } s, a smaller one would do`;
+      abandon(new PictureError("too_slow", message));
+    }, this.#deadlineMs);
+    worker.onmessage = ({ data: answer }: MessageEvent<FromDecoder>) => {
+      if (answer.type === "picture") resolve(answer.pixels);
+      else reject(new PictureError(answer.refusal, answer.message));
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      abandon(new PictureError("damaged", `Cannot read the picture: its decoder failed (${event.message})`));
+    };
+    worker.postMessage(message, [message.file.buffer]);
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Ends the Worker; a later `read()` starts another. */
+  [Symbol.dispose](): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+}
+
+function startWorker(wasm: WebAssembly.Module): Worker {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    type: "module",
+    name: "pictures",
+    deno: { permissions: "none" },
+  });
+  worker.postMessage({ type: "start", wasm } satisfies ToDecoder);
+  return worker;
+}
