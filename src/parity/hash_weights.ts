@@ -38,7 +38,7 @@ export function hash(key: string, begin: number, count: number): Uint32Array<Arr
 export function weights(
   key: string,
   shape: Shape,
-  { gain = 1, begin = 0, count = elements(shape) - begin } = {},
+  { gain = 1, begin = 0, count = elements(shape) - begin }: { gain?: number; begin?: number; count?: number } = {},
 ): Float16Array<ArrayBuffer> {
   const [scale, offset] = rule(key, shape);
   const deviation = scale * gain;
