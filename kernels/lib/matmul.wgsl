@@ -1,0 +1,65 @@
+// What every kernel of the matmul family shares: the left matrix is read from a channels-last picture, one row an output
+// pixel and one column a (tap, channel), so that a linear layer is a 1×1 convolution of a picture one pixel high.
+alias Scalar = f32;
+const SHIFT = 0u;    // 1: adds shift[image], one row of channels (a timestep's) each `shiftRows` output rows
+const RESIDUAL = 0u; // 1: adds residual, of the output's shape
+
+struct Shape {
+  rows: u32,        // images · outHeight · outWidth
+  outHeight: u32,
+  outWidth: u32,
+  inHeight: u32,    // of the stored picture
+  inWidth: u32,
+  fullHeight: u32,  // of the picture convolved: the stored one, or its nearest-neighbour enlargement
+  fullWidth: u32,
+  kernelWidth: u32,
+  taps: u32,        // kernelHeight · kernelWidth
+  stride: u32,
+  padding: u32,     // rows above and columns left; below and right follow from outHeight and outWidth
+  in4: u32,         // input channels, in vec4s
+  out4: u32,
+  shiftRows: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<Scalar>>;        // [image, inHeight, inWidth, in4]
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>;            // [out4]
+@group(0) @binding(3) var<storage, read> shift: array<vec4<Scalar>>;    // [image, out4]
+@group(0) @binding(4) var<storage, read> residual: array<vec4<Scalar>>; // [row, out4]
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<Scalar>>;  // [row, out4]
+@group(0) @binding(6) var<uniform> shape: Shape;
+
+// Where the input pixel of an output row at a tap begins in x, or OUTSIDE where it lies in the padding.
+const OUTSIDE = 0xffffffffu;
+
+fn inputPixel(row: u32, tap: u32) -> u32 {
+  let image = row / (shape.outHeight * shape.outWidth);
+  let pixel = row % (shape.outHeight * shape.outWidth);
+  // Negative coordinates wrap to huge ones, so that one comparison finds both borders.
+  let fullY = pixel / shape.outWidth * shape.stride + tap / shape.kernelWidth - shape.padding;
+  let fullX = pixel % shape.outWidth * shape.stride + tap % shape.kernelWidth - shape.padding;
+  if (row >= shape.rows || fullY >= shape.fullHeight || fullX >= shape.fullWidth) {
+    return OUTSIDE;
+  }
+  let inY = fullY * shape.inHeight / shape.fullHeight;
+  let inX = fullX * shape.inWidth / shape.fullWidth;
+  return ((image * shape.inHeight + inY) * shape.inWidth + inX) * shape.in4;
+}
+
+fn loadInput(pixel: u32, channel4: u32) -> vec4f {
+  return select(vec4f(), vec4f(x[select(pixel, 0u, pixel == OUTSIDE) + channel4]), pixel != OUTSIDE);
+}
+
+// y = sum + bias (+ shift) (+ residual)
+fn storeOutput(row: u32, column4: u32, sum: vec4f) {
+  if (row >= shape.rows || column4 >= shape.out4) {
+    return;
+  }
+  var result = sum + bias[column4];
+  if (SHIFT == 1u) {
+    result += vec4f(shift[row / shape.shiftRows * shape.out4 + column4]);
+  }
+  if (RESIDUAL == 1u) {
+    result += vec4f(residual[row * shape.out4 + column4]);
+  }
+  y[row * shape.out4 + column4] = vec4<Scalar>(result);
+}

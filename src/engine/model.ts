@@ -1,0 +1,108 @@
+/** A model folder on a device: the three networks, their tokenizer and what the folder says of sampling. */
+import type { Json, ModelFolder } from "../checkpoint/folder.ts";
+import type { Device } from "../gpu/device.ts";
+import type { Target } from "../graph/graph.ts";
+import { CLIPTextModel, readTextConfig } from "../models/clip/text_model.ts";
+import { readUNetConfig } from "../models/unet/config.ts";
+import { UNet2DConditionModel } from "../models/unet/unet.ts";
+import { AutoencoderKL } from "../models/vae/autoencoder.ts";
+import { readVAEConfig } from "../models/vae/config.ts";
+import type { Module } from "../nn/module.ts";
+import { loadWeights, type Weights } from "./load.ts";
+import type { Precision } from "./protocol.ts";
+
+/** What recording and freezing need besides the network. */
+export interface Backend {
+  device: Device;
+  target: Target;
+  /** How activations and weights are stored. */
+  precision: Precision;
+}
+
+/**
+ * How kernels are chosen on `device` for a precision.
+ * @throws {Error} when the device cannot store f16 and the precision asks for it.
+ */
+export function createBackend(device: Device, precision: Precision): Backend {
+  if (precision === "f16" && !device.f16) throw new Error(`${device.name} has no shader-f16: use precision f32`);
+  const { subgroupSize, weightStorage } = device;
+  return { device, precision, target: { subgroupSize, weightStorage, weightType: precision } };
+}
+
+/** A network whose parameters are on the GPU. */
+export interface Loaded<Network extends Module> {
+  network: Network;
+  weights: Weights;
+}
+
+/** Loads one component: `create` makes its network from its config. */
+export async function loadComponent<Network extends Module>(
+  { device, target }: Backend,
+  folder: ModelFolder,
+  name: string,
+  create: (config: Json) => Network,
+): Promise<Loaded<Network>> {
+  const component = folder.component(name);
+  const network = create(component.config);
+  using tensors = component.tensors();
+  return { network, weights: await loadWeights(device, target, network, tensors) };
+}
+
+export function loadTextEncoder(
+  backend: Backend,
+  folder: ModelFolder,
+  name = "text_encoder",
+): Promise<Loaded<CLIPTextModel>> {
+  return loadComponent(backend, folder, name, (config) => new CLIPTextModel(readTextConfig(config, name)));
+}
+
+export function loadUNet(backend: Backend, folder: ModelFolder): Promise<Loaded<UNet2DConditionModel>> {
+  return loadComponent(backend, folder, "unet", (config) => new UNet2DConditionModel(readUNetConfig(config)));
+}
+
+export function loadVAE(backend: Backend, folder: ModelFolder): Promise<Loaded<AutoencoderKL>> {
+  return loadComponent(backend, folder, "vae", (config) => new AutoencoderKL(readVAEConfig(config)));
+}
+
+/** The networks of a Stable Diffusion model. */
+export class StableDiffusion implements Disposable {
+  constructor(
+    readonly backend: Backend,
+    readonly textEncoder: CLIPTextModel,
+    readonly unet: UNet2DConditionModel,
+    readonly vae: AutoencoderKL,
+    readonly weights: readonly Weights[],
+  ) {}
+
+  /** Bytes of weights on the GPU. */
+  get weightBytes(): number {
+    return this.weights.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  [Symbol.dispose](): void {
+    for (const weights of this.weights) weights[Symbol.dispose]();
+  }
+}
+
+/** Loads all three; what was loaded is freed again when one fails. */
+export async function loadStableDiffusion(backend: Backend, folder: ModelFolder): Promise<StableDiffusion> {
+  using stack = new DisposableStack();
+  const textEncoder = await loadTextEncoder(backend, folder);
+  stack.use(textEncoder.weights);
+  const unet = await loadUNet(backend, folder);
+  stack.use(unet.weights);
+  const vae = await loadVAE(backend, folder);
+  const context = unet.network.config.cross_attention_dim, width = textEncoder.network.config.hidden_size;
+  if (context !== width) {
+    vae.weights[Symbol.dispose]();
+    throw new Error(
+      `The model in ${folder.path} does not fit together: the U-Net reads ${context} text channels, the text encoder makes ${width}`,
+    );
+  }
+  stack.move();
+  return new StableDiffusion(backend, textEncoder.network, unet.network, vae.network, [
+    textEncoder.weights,
+    unet.weights,
+    vae.weights,
+  ]);
+}

@@ -1,0 +1,172 @@
+/** The one place that asks for an adapter: which GPU, what it can do, and how its errors become ours. */
+import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "./errors.ts";
+import { compile, type Constants, type Kernel, type Pipeline } from "./kernel.ts";
+
+/** Where matmul weights live: storage textures load 2 to 4 times faster on a software driver, buffers on GPUs. */
+export type WeightStorage = "buffer" | "texture";
+
+/** What to open and, for tests and parity, which paths to forbid. */
+export interface DeviceOptions {
+  /** An adapter's index or part of its name; Deno offers one adapter a power preference, so 0 and 1. */
+  gpu?: string;
+  /** false: kernels without subgroup operations, as on devices whose subgroup size varies. */
+  subgroups?: boolean;
+  weightStorage?: WeightStorage;
+}
+
+/** Features that Deno's adapters do not list and requestDevice nevertheless grants. */
+const hiddenFeatures = ["subgroups"] as const;
+
+/** Limits raised to what the adapter has; all others stay at WebGPU's defaults. */
+const raisedLimits = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupStorageSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxTextureDimension2D",
+] as const;
+
+/** A GPU and everything compiled for it. */
+export class Device implements Disposable {
+  /** Pipelines by kernel name and constants. */
+  readonly #pipelines = new Map<string, Pipeline>();
+  #lost?: DeviceLostError;
+  #uncaptured?: Error;
+
+  /** Resolves, never rejects, when the device is gone. */
+  readonly lost: Promise<DeviceLostError>;
+
+  constructor(
+    readonly gpu: GPUDevice,
+    readonly name: string,
+    readonly backend: string,
+    /** Runs on the CPU: correct, slow, and to be said loudly. */
+    readonly software: boolean,
+    /** Lanes of a subgroup where every subgroup has that many; 0 where it varies or is not offered. */
+    readonly subgroupSize: number,
+    readonly weightStorage: WeightStorage,
+  ) {
+    this.lost = gpu.lost.then((info) => {
+      this.#lost ??= new DeviceLostError(
+        `The GPU device was lost (${info.reason}): ${info.message || "no reason given"}`,
+      );
+      return this.#lost;
+    });
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#uncaptured ??= typed((event as GPUUncapturedErrorEvent).error);
+    });
+  }
+
+  /** Whether activations and weights may be stored as f16. */
+  get f16(): boolean {
+    return this.gpu.features.has("shader-f16");
+  }
+
+  /** Whether passes can be timed. */
+  get timestamps(): boolean {
+    return this.gpu.features.has("timestamp-query");
+  }
+
+  /** Bytes of the largest buffer that a kernel can see whole. */
+  get maxBinding(): number {
+    return Math.min(this.gpu.limits.maxStorageBufferBindingSize, this.gpu.limits.maxBufferSize);
+  }
+
+  /** Throws what went wrong since the last call, if anything did: WebGPU reports errors late and out of line. */
+  throwIfFailed(): void {
+    if (this.#lost) throw this.#lost;
+    const error = this.#uncaptured;
+    this.#uncaptured = undefined;
+    if (error) throw error;
+  }
+
+  /** Waits until everything submitted has run. Blocks Deno's event loop meanwhile: Worker only. */
+  async idle(): Promise<void> {
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.throwIfFailed();
+  }
+
+  /** The pipeline of a kernel with these constants, compiled once. */
+  pipeline(kernel: Kernel, constants: Constants = {}): Pipeline {
+    const key = kernel.key(constants);
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) this.#pipelines.set(key, pipeline = compile(this, kernel, constants));
+    return pipeline;
+  }
+
+  /** How many pipelines have been compiled. */
+  get pipelineCount(): number {
+    return this.#pipelines.size;
+  }
+
+  [Symbol.dispose](): void {
+    this.#pipelines.clear();
+    this.gpu.destroy();
+  }
+}
+
+function typed(error: GPUError): Error {
+  const first = error.message.split("\n\n")[0].trim();
+  return error instanceof GPUOutOfMemoryError ? new GpuOutOfMemoryError(first) : new GpuValidationError(first);
+}
+
+/** A sentence for people without an adapter. */
+const noAdapter = "No GPU adapter was found: install a Vulkan driver (on Debian or Ubuntu " +
+  "`apt-get install libvulkan1 mesa-vulkan-drivers`, which also brings a software one), or check that the GPU is visible here";
+
+/**
+ * Opens the adapter that `gpu` names, or the most capable one.
+ * @throws {Error} when there is no adapter, or none of that name; the message lists those found.
+ */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  const adapter = await chooseAdapter(options.gpu);
+  const features: string[] = (["shader-f16", "timestamp-query"] as const).filter((name) => adapter.features.has(name));
+  const requiredLimits = Object.fromEntries(raisedLimits.map((name) => [name, adapter.limits[name]]));
+  const request = (requiredFeatures: string[]) =>
+    adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits });
+  let gpu: GPUDevice;
+  try {
+    gpu = await request([...features, ...hiddenFeatures]);
+  } catch { // the driver has no subgroups
+    gpu = await request(features);
+  }
+  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
+  const fixed = gpu.features.has("subgroups") && subgroupMinSize === subgroupMaxSize && options.subgroups !== false;
+  const software = isSoftware(adapter);
+  return new Device(
+    gpu,
+    adapterName(adapter),
+    adapter.info.vendor,
+    software,
+    fixed ? subgroupMinSize : 0,
+    options.weightStorage ?? (software && fixed ? "texture" : "buffer"),
+  );
+}
+
+async function chooseAdapter(wanted?: string): Promise<GPUAdapter> {
+  const found: GPUAdapter[] = [];
+  for (const powerPreference of ["high-performance", "low-power"] as const) {
+    const adapter = await navigator.gpu?.requestAdapter({ powerPreference });
+    if (adapter && !found.some((other) => adapterName(other) === adapterName(adapter))) found.push(adapter);
+  }
+  if (found.length === 0) throw new Error(noAdapter);
+  if (wanted === undefined || wanted === "") return found[0];
+  const chosen = /^\d+$/.test(wanted)
+    ? found[Number(wanted)]
+    : found.find((adapter) => adapterName(adapter).toLowerCase().includes(wanted.toLowerCase()));
+  if (chosen) return chosen;
+  const list = found.map((adapter, index) => `${index} "${adapterName(adapter)}"`).join(", ");
+  throw new Error(`No GPU matches "${wanted}": found ${list}`);
+}
+
+function adapterName(adapter: GPUAdapter): string {
+  return adapter.info.description || adapter.info.device || adapter.info.vendor || "unnamed adapter";
+}
+
+function isSoftware(adapter: GPUAdapter): boolean {
+  return adapter.info.isFallbackAdapter === true ||
+    /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(adapterName(adapter));
+}

@@ -1,0 +1,166 @@
+/** A model's forward recorded as dispatches: shapes only, nothing computed and nothing allocated. */
+import type { Constants, Kernel, ShapeValues } from "../gpu/kernel.ts";
+import type { WeightStorage } from "../gpu/device.ts";
+import { elements, formatShape, type Shape } from "../tensor/shape.ts";
+
+/** How a value is stored. Arithmetic is f32 whatever the storage. */
+export type StorageType = "f32" | "f16" | "u32";
+
+/** What ops need to know of the device to choose their kernels. */
+export interface Target {
+  /** Lanes of every subgroup; 0: use no subgroup operations. */
+  subgroupSize: number;
+  weightStorage: WeightStorage;
+  /** How packed matmul weights and embeddings are stored. */
+  weightType: "f32" | "f16";
+}
+
+/** How a parameter is laid out on the GPU: see `engine/load.ts`, which packs it. */
+export type ParameterLayout =
+  /** f32, padded to whole vec4s: biases and norm scales. */
+  | "vector"
+  /** [out, in, …taps] packed as [tap, in, out], vec4 along out: every linear and convolution. */
+  | "matmul"
+  /** [rows, width] as stored, each row padded to whole vec4s. */
+  | "rows";
+
+/** A trained tensor of a model: its checkpoint's shape, and on the GPU once loaded. */
+export class Parameter {
+  /** Set by the loader. */
+  resource?: GPUBindingResource;
+
+  constructor(readonly shape: Shape, readonly layout: ParameterLayout) {}
+}
+
+/** Memory a value lives in; views of one value share it. */
+export class Storage {
+  /** Set for values that outlive a run: the host's inputs and outputs, and state that a plan updates. */
+  name?: string;
+
+  constructor(readonly bytes: number) {}
+}
+
+/** A recorded activation. The last dimension is padded to a multiple of 4 in memory, and the padding is zero. */
+export class Value {
+  constructor(
+    readonly graph: Graph,
+    readonly shape: Shape,
+    readonly dtype: StorageType,
+    readonly storage: Storage,
+  ) {}
+
+  /** The same memory under another shape of as many elements and the same last dimension. */
+  view(shape: Shape): Value {
+    if (elements(shape) !== elements(this.shape) || shape.at(-1) !== this.shape.at(-1)) {
+      throw new RangeError(`Cannot view ${formatShape(this.shape)} as ${formatShape(shape)}`);
+    }
+    return new Value(this.graph, shape, this.dtype, this.storage);
+  }
+}
+
+/** The size of a shape's last dimension in vec4s. */
+export function vec4s(shape: Shape): number {
+  return Math.ceil(shape.at(-1)! / 4);
+}
+
+/** How many rows of the last dimension a shape has. */
+export function rowsOf(shape: Shape): number {
+  return elements(shape.slice(0, -1));
+}
+
+/** Bytes of a value of this shape, padding included. */
+export function storageBytes(shape: Shape, dtype: StorageType): number {
+  return rowsOf(shape) * vec4s(shape) * 4 * (dtype === "f16" ? 2 : 4);
+}
+
+/** What a binding of a kernel is given; undefined binds a few zeros, for kernels that then do not read it. */
+export type Operand = Value | Parameter | undefined;
+
+/** One dispatch as recorded. Fusion rewrites it; freezing turns it into a pipeline and a bind group. */
+export interface Dispatch {
+  kernel: Kernel;
+  /** By the name of the kernel's binding. */
+  operands: Record<string, Operand>;
+  /** The operand that is written. */
+  writes: string;
+  constants: Constants;
+  shape: ShapeValues;
+  workgroups: readonly [number, number, number];
+}
+
+/** What an op records. */
+export interface Recording {
+  operands: Record<string, Operand>;
+  constants?: Constants;
+  shape?: ShapeValues;
+  /** Workgroups along x, y, z. */
+  workgroups: readonly number[];
+  /** Iterations of all loops of one invocation together: a software driver stops silently at 65,535. */
+  loops?: number;
+}
+
+const maxWorkgroups = 65535;
+const maxLoops = 65535;
+
+export class Graph {
+  readonly dispatches: Dispatch[] = [];
+  /** Values with a name, which keep their memory between runs. */
+  readonly named = new Map<string, Value>();
+
+  constructor(readonly target: Target) {}
+
+  /** A value the host writes, or that several runs or plans share. */
+  input(name: string, shape: Shape, dtype: StorageType): Value {
+    const value = new Value(this, shape, dtype, new Storage(storageBytes(shape, dtype)));
+    this.keep(name, value);
+    return value;
+  }
+
+  /** Names a value, so that it survives the run and the host can read it. */
+  keep(name: string, value: Value): void {
+    if (this.named.has(name)) throw new RangeError(`Cannot name a second value "${name}" in one graph`);
+    value.storage.name = name;
+    this.named.set(name, value);
+  }
+
+  /** Records a dispatch that computes a new value, bound as `y`. */
+  record(kernel: Kernel, output: { shape: Shape; dtype: StorageType }, recording: Recording): Value {
+    const value = new Value(this, output.shape, output.dtype, new Storage(storageBytes(output.shape, output.dtype)));
+    this.#push(kernel, { ...recording, operands: { ...recording.operands, y: value } }, "y");
+    return value;
+  }
+
+  /** Records a dispatch that changes the named operand in place; it must be a kept value. */
+  update(kernel: Kernel, writes: string, recording: Recording): void {
+    this.#push(kernel, recording, writes);
+  }
+
+  #push(
+    kernel: Kernel,
+    { operands, constants = {}, shape = {}, workgroups, loops = 0 }: Recording,
+    writes: string,
+  ): void {
+    for (const operand of Object.values(operands)) {
+      if (operand instanceof Value && operand.graph !== this) {
+        throw new RangeError(`Cannot mix values of two graphs in ${kernel.name}`);
+      }
+    }
+    const [x, y = 1, z = 1] = workgroups;
+    if (Math.max(x, y, z) > maxWorkgroups || !(x * y * z >= 1)) {
+      throw new RangeError(
+        `Cannot dispatch ${kernel.name} over [${workgroups}] workgroups: each must be 1 to ${maxWorkgroups}`,
+      );
+    }
+    if (loops > maxLoops) {
+      throw new RangeError(
+        `Cannot dispatch ${kernel.name}: ${loops} loop iterations in one invocation, ${maxLoops} at most`,
+      );
+    }
+    this.dispatches.push({ kernel, operands, writes, constants, shape, workgroups: [x, y, z] });
+  }
+}
+
+/** Splits `count` workgroups over x and y so that neither passes the limit; kernels use x + y · 65535. */
+export function spread(count: number): [x: number, y: number] {
+  return [Math.min(count, maxWorkgroups), Math.ceil(count / maxWorkgroups)];
+}

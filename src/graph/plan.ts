@@ -1,0 +1,186 @@
+/** A frozen graph: pipelines, bind groups and dispatch sizes in a flat list, replayed without allocation. */
+import type { Device } from "../gpu/device.ts";
+import { type Pipeline, writeShape } from "../gpu/kernel.ts";
+import { readBuffer } from "../gpu/buffer.ts";
+import type { Timings } from "../gpu/timing.ts";
+import { fuse } from "./fuse.ts";
+import { type Graph, type Operand, Parameter, rowsOf, type Storage, Value, vec4s } from "./graph.ts";
+import { assignSlots, lifetimes } from "./slots.ts";
+
+interface Launch {
+  label: string;
+  pipeline: GPUComputePipeline;
+  bindGroup: GPUBindGroup;
+  workgroups: readonly [number, number, number];
+}
+
+/** Memory of a plan, in bytes. */
+export interface PlanReport {
+  dispatches: number;
+  slots: number;
+  /** What the slots take. */
+  slotBytes: number;
+  /** What the same values would take without sharing. */
+  unsharedBytes: number;
+  /** Named values that this plan allocated. */
+  namedBytes: number;
+}
+
+const { STORAGE, COPY_SRC, COPY_DST, UNIFORM } = GPUBufferUsage;
+
+/** A buffer for a value that plans share: pass it to {@link freeze} under the value's name. */
+export function createStorage(device: Device, label: string, bytes: number): GPUBuffer {
+  if (bytes > device.maxBinding) {
+    throw new RangeError(`Cannot allocate ${label}: ${bytes} bytes, and this GPU binds ${device.maxBinding} at most`);
+  }
+  return device.gpu.createBuffer({ label, size: Math.max(16, bytes), usage: STORAGE | COPY_SRC | COPY_DST });
+}
+
+/**
+ * Fuses, assigns slots, compiles and binds. `shared` holds buffers of named values that other plans use too.
+ * @throws {RangeError} when a value is larger than the device can bind, naming it.
+ */
+export function freeze(device: Device, graph: Graph, shared: Record<string, GPUBuffer> = {}): Plan {
+  fuse(graph);
+  const owned: GPUBuffer[] = [];
+  const allocate = (label: string, bytes: number): GPUBuffer => {
+    const buffer = createStorage(device, label, bytes);
+    owned.push(buffer);
+    return buffer;
+  };
+  const memory = new Map<Storage, GPUBuffer>();
+  const slots = assignSlots(graph.dispatches);
+  for (const [i, slot] of slots.entries()) {
+    const buffer = allocate(`slot ${i}`, slot.bytes);
+    for (const { storage } of slot.tenants) memory.set(storage, buffer);
+  }
+  const named = new Map<string, { value: Value; buffer: GPUBuffer }>();
+  let namedBytes = 0;
+  for (const [name, value] of graph.named) {
+    if (!shared[name]) namedBytes += value.storage.bytes;
+    const buffer = memory.get(value.storage) ?? shared[name] ?? allocate(name, value.storage.bytes);
+    memory.set(value.storage, buffer);
+    named.set(name, { value, buffer });
+  }
+
+  const zeros = allocate("zeros", 16);
+  const resource = (operand: Operand): GPUBindingResource => {
+    if (operand === undefined) return { buffer: zeros };
+    if (operand instanceof Value) return { buffer: memory.get(operand.storage)! };
+    if (!operand.resource) throw new RangeError("Cannot freeze a graph whose parameters are not loaded");
+    return operand.resource;
+  };
+  const pipelines = graph.dispatches.map(({ kernel, constants }) => device.pipeline(kernel, constants));
+  const alignment = Math.max(device.gpu.limits.minUniformBufferOffsetAlignment, 16);
+  const strides = pipelines.map(({ fields }) => Math.ceil(Math.max(16, 4 * fields.length) / alignment) * alignment);
+  const shapes = new DataView(new ArrayBuffer(Math.max(16, strides.reduce((sum, stride) => sum + stride, 0))));
+  const uniforms = device.gpu.createBuffer({ label: "shapes", size: shapes.byteLength, usage: UNIFORM | COPY_DST });
+  owned.push(uniforms);
+  let offset = 0;
+  const launches = graph.dispatches.map((dispatch, i): Launch => {
+    const pipeline: Pipeline = pipelines[i];
+    writeShape(pipeline, dispatch.shape, shapes, offset);
+    const size = Math.ceil(Math.max(16, 4 * pipeline.fields.length) / 16) * 16;
+    const entries = pipeline.bindings.map(({ index, name, layout }): GPUBindGroupEntry => {
+      if (layout.buffer?.type === "uniform") return { binding: index, resource: { buffer: uniforms, offset, size } };
+      if (!(name in dispatch.operands)) throw new RangeError(`${pipeline.label}: nothing is bound to "${name}"`);
+      return { binding: index, resource: resource(dispatch.operands[name]) };
+    });
+    const bindGroup = device.gpu.createBindGroup({ label: pipeline.label, layout: pipeline.layout, entries });
+    offset += strides[i];
+    return { label: pipeline.label, pipeline: pipeline.pipeline, bindGroup, workgroups: dispatch.workgroups };
+  });
+  device.gpu.queue.writeBuffer(uniforms, 0, shapes.buffer);
+  const report: PlanReport = {
+    dispatches: launches.length,
+    slots: slots.length,
+    slotBytes: slots.reduce((sum, slot) => sum + slot.bytes, 0),
+    unsharedBytes: lifetimes(graph.dispatches).reduce((sum, { storage }) => sum + storage.bytes, 0),
+    namedBytes,
+  };
+  return new Plan(device, launches, named, owned, report);
+}
+
+export class Plan implements Disposable {
+  readonly #owned: GPUBuffer[];
+
+  constructor(
+    readonly device: Device,
+    readonly launches: readonly Launch[],
+    readonly named: ReadonlyMap<string, { value: Value; buffer: GPUBuffer }>,
+    owned: GPUBuffer[],
+    readonly report: PlanReport,
+  ) {
+    this.#owned = owned;
+  }
+
+  /** Queues all dispatches in one submit; with `timings`, one pass each so that the GPU can time them. */
+  run(timings?: Timings): void {
+    const encoder = this.device.gpu.createCommandEncoder();
+    if (timings) this.#runTimed(encoder, timings);
+    else this.#runFast(encoder);
+    this.device.gpu.queue.submit([encoder.finish()]);
+  }
+
+  #runFast(encoder: GPUCommandEncoder): void {
+    const pass = encoder.beginComputePass();
+    for (const { pipeline, bindGroup, workgroups } of this.launches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(...workgroups);
+    }
+    pass.end();
+  }
+
+  #runTimed(encoder: GPUCommandEncoder, timings: Timings): void {
+    for (const { label, pipeline, bindGroup, workgroups } of this.launches) {
+      const pass = encoder.beginComputePass({ timestampWrites: timings.next(label) });
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(...workgroups);
+      pass.end();
+    }
+    timings.resolve(encoder);
+  }
+
+  /** The buffer of a named value. */
+  buffer(name: string): GPUBuffer {
+    return this.#named(name).buffer;
+  }
+
+  /** Writes a named value; `data` is in its logical shape, f32 or u32, and is padded and narrowed as stored. */
+  write(name: string, data: Float32Array | Uint32Array): void {
+    const { value, buffer } = this.#named(name);
+    const rows = rowsOf(value.shape), width = value.shape.at(-1)!, stride = 4 * vec4s(value.shape);
+    if (data.length !== rows * width) {
+      throw new RangeError(`Cannot write ${name}: ${data.length} numbers given, [${value.shape}] has ${rows * width}`);
+    }
+    const stored = { f32: Float32Array, f16: Float16Array, u32: Uint32Array }[value.dtype];
+    const padded = new stored(rows * stride);
+    if (stride === width) padded.set(data);
+    else for (let row = 0; row < rows; row++) padded.set(data.subarray(row * width, (row + 1) * width), row * stride);
+    this.device.gpu.queue.writeBuffer(buffer, 0, padded as BufferSource);
+  }
+
+  /** Reads a named value of floats in its logical shape. */
+  async read(name: string): Promise<Float32Array<ArrayBuffer>> {
+    const { value, buffer } = this.#named(name);
+    const bytes = await readBuffer(this.device, buffer, 0, value.storage.bytes);
+    const stored = value.dtype === "f16" ? new Float16Array(bytes) : new Float32Array(bytes);
+    const rows = rowsOf(value.shape), width = value.shape.at(-1)!, stride = 4 * vec4s(value.shape);
+    const logical = new Float32Array(rows * width);
+    for (let row = 0; row < rows; row++) logical.set(stored.subarray(row * stride, row * stride + width), row * width);
+    return logical;
+  }
+
+  #named(name: string): { value: Value; buffer: GPUBuffer } {
+    const found = this.named.get(name);
+    if (!found) throw new RangeError(`The plan has no value "${name}": it has ${[...this.named.keys()].join(", ")}`);
+    return found;
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.#owned) buffer.destroy();
+    this.#owned.length = 0;
+  }
+}

@@ -1,0 +1,60 @@
+/** softmax(q · kᵀ / √d) · v in one dispatch, whatever the length. */
+import tiledSource from "../../kernels/attention_tiled.wgsl" with { type: "text" };
+import shuffleSource from "../../kernels/attention_shuffle.wgsl" with { type: "text" };
+import attentionSource from "../../kernels/lib/attention.wgsl" with { type: "text" };
+import regroupSource from "../../kernels/regroup.wgsl" with { type: "text" };
+import { Kernel } from "../gpu/kernel.ts";
+import { rowsOf, spread, type Value } from "../graph/graph.ts";
+import { WORKGROUP } from "./elementwise.ts";
+
+const shuffle = new Kernel("attention_shuffle", attentionSource + shuffleSource);
+const tiled = new Kernel("attention_tiled", attentionSource + tiledSource);
+const regroupKernel = new Kernel("regroup", regroupSource);
+
+/**
+ * `q` [images, queries, channels] attends to `k` and `v` [images, keys, channels], the channels being `heads` heads
+ * side by side. `causal`: a query sees the keys up to its own place.
+ */
+export function attention(
+  q: Value,
+  k: Value,
+  v: Value,
+  { heads, causal = false }: { heads: number; causal?: boolean },
+): Value {
+  const [images, queries, channels] = q.shape;
+  if (channels % heads) throw new RangeError(`Cannot attend: ${channels} channels do not split into ${heads} heads`);
+  const size = channels / heads, scale = 1 / Math.sqrt(size);
+  if (size % 4 === 0) return attend(q, k, v, heads, size / 4, scale, causal);
+  const padded = Math.ceil(size / 4) * 4;
+  const [widerQ, widerK, widerV] = [q, k, v].map((value) => regroup(value, heads, size, padded));
+  return regroup(attend(widerQ, widerK, widerV, heads, padded / 4, scale, causal), heads, padded, size)
+    .view([images, queries, channels]);
+}
+
+function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scale: number, causal: boolean): Value {
+  const [images, queries] = q.shape, keys = k.shape[1], LANES = q.graph.target.subgroupSize;
+  const common = { Scalar: q.dtype, CAUSAL: Number(causal) };
+  const QUERIES = LANES ? Math.max(LANES, 8) : 8;
+  const KEYS = LANES || 64;
+  return q.graph.record(LANES ? shuffle : tiled, q, {
+    operands: { q, k, v },
+    constants: LANES
+      ? { ...common, LANES, BUTTERFLY: Math.log2(LANES), QUERIES, KEYS, COLUMNS: Math.ceil(size4 / LANES) }
+      : { ...common, SIZE4: size4, PAIRS: Math.ceil(QUERIES * size4 / 64) },
+    shape: { queries, keys, heads, size4, scale },
+    workgroups: [Math.ceil(queries / QUERIES), heads, images],
+    loops: Math.ceil(keys / KEYS) * (size4 + 1) + (LANES ? 0 : keys * (2 + Math.ceil(QUERIES * size4 / 64))),
+  });
+}
+
+/** Cuts or pads each of `heads` groups of channels from one size to another. */
+function regroup(x: Value, heads: number, from: number, to: number): Value {
+  const shape = [...x.shape.slice(0, -1), heads * to], rows = rowsOf(shape);
+  const xStride = Math.ceil(heads * from / 4) * 4, yStride = Math.ceil(heads * to / 4) * 4;
+  return x.graph.record(regroupKernel, { shape, dtype: x.dtype }, {
+    operands: { x },
+    constants: { Scalar: x.dtype },
+    shape: { size: rows * yStride, groups: heads, from, to, xStride, yStride },
+    workgroups: spread(Math.ceil(rows * yStride / WORKGROUP)),
+  });
+}

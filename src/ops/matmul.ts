@@ -1,0 +1,122 @@
+/** The matmul family: linear and convolution, by whichever kernel suits the device. */
+import matmulSource from "../../kernels/lib/matmul.wgsl" with { type: "text" };
+import bufferSource from "../../kernels/lib/weight_buffer.wgsl" with { type: "text" };
+import textureSource from "../../kernels/lib/weight_texture.wgsl" with { type: "text" };
+import shuffleSource from "../../kernels/matmul_shuffle.wgsl" with { type: "text" };
+import tiledSource from "../../kernels/matmul_tiled.wgsl" with { type: "text" };
+import { type Constants, Kernel } from "../gpu/kernel.ts";
+import { type Parameter, rowsOf, type Value, vec4s } from "../graph/graph.ts";
+import { formatShape } from "../tensor/shape.ts";
+
+const kernels = {
+  shuffle: {
+    buffer: new Kernel("matmul_shuffle", matmulSource + bufferSource + shuffleSource),
+    texture: new Kernel("matmul_shuffle texture", matmulSource + textureSource + shuffleSource),
+  },
+  tiled: {
+    buffer: new Kernel("matmul_tiled", matmulSource + bufferSource + tiledSource),
+    texture: new Kernel("matmul_tiled texture", matmulSource + textureSource + tiledSource),
+  },
+};
+
+/** How `conv2d` moves over its picture. */
+export interface ConvolutionOptions {
+  stride?: number;
+  /** Rows above and columns left of the picture; below and right of it as many, or `paddingAfter`. */
+  padding?: number;
+  paddingAfter?: number;
+  /** Convolve the nearest-neighbour enlargement to this [height, width] without storing it. */
+  enlargeTo?: readonly [height: number, width: number];
+}
+
+/** `x` [..., in] times `weight` [out, in, ...ones] plus `bias` [out]. */
+export function linear(x: Value, weight: Parameter, bias?: Parameter): Value {
+  const rows = rowsOf(x.shape);
+  const picture = { height: 1, width: rows, outHeight: 1, outWidth: rows, fullHeight: 1, fullWidth: rows };
+  const shape = [...x.shape.slice(0, -1), weight.shape[0]];
+  return matmul(x, weight, bias, shape, { ...picture, kernelWidth: 1, taps: 1, stride: 1, padding: 0 });
+}
+
+/** 2-D convolution of `x` [images, height, width, in] with `weight` [out, in, kernelHeight, kernelWidth]. */
+export function conv2d(
+  x: Value,
+  weight: Parameter,
+  bias: Parameter | undefined,
+  { stride = 1, padding = 0, paddingAfter = padding, enlargeTo }: ConvolutionOptions = {},
+): Value {
+  const [images, height, width] = x.shape;
+  const [out, , kernelHeight = 1, kernelWidth = 1] = weight.shape;
+  const [fullHeight, fullWidth] = enlargeTo ?? [height, width];
+  const outHeight = Math.floor((fullHeight + padding + paddingAfter - kernelHeight) / stride) + 1;
+  const outWidth = Math.floor((fullWidth + padding + paddingAfter - kernelWidth) / stride) + 1;
+  const picture = { height, width, outHeight, outWidth, fullHeight, fullWidth };
+  const taps = kernelHeight * kernelWidth;
+  return matmul(x, weight, bias, [images, outHeight, outWidth, out], {
+    ...picture,
+    kernelWidth,
+    taps,
+    stride,
+    padding,
+  });
+}
+
+interface Picture {
+  height: number;
+  width: number;
+  outHeight: number;
+  outWidth: number;
+  fullHeight: number;
+  fullWidth: number;
+  kernelWidth: number;
+  taps: number;
+  stride: number;
+  padding: number;
+}
+
+function matmul(
+  x: Value,
+  weight: Parameter,
+  bias: Parameter | undefined,
+  output: number[],
+  { height: inHeight, width: inWidth, ...picture }: Picture,
+): Value {
+  const channels = x.shape.at(-1)!;
+  if (weight.shape[1] !== channels) {
+    throw new RangeError(
+      `Cannot multiply ${formatShape(x.shape)} by a weight ${formatShape(weight.shape)}: ${channels} is not ${
+        weight.shape[1]
+      }`,
+    );
+  }
+  const rows = rowsOf(output), in4 = vec4s(x.shape), out4 = vec4s(output);
+  const { subgroupSize, weightStorage, weightType } = x.graph.target;
+  const weights: Constants = weightStorage === "texture"
+    ? { Weights: `texture_storage_2d<${weightType === "f16" ? "rgba16float" : "rgba32float"}, read>` }
+    : { Weight: weightType };
+  const tile = subgroupSize ? shuffleTile(rows, out4, subgroupSize) : tiledTile;
+  const groups = Math.ceil(rows / tile.rows);
+  return x.graph.record(kernels[tile.kernel][weightStorage], { shape: output, dtype: x.dtype }, {
+    operands: { x, weight, bias, shift: undefined, residual: undefined },
+    constants: { Scalar: x.dtype, ...weights, ...tile.constants },
+    shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1 },
+    workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
+    loops: picture.taps * (in4 + 1),
+  });
+}
+
+/** A workgroup's share of the output and the constants that make it so. */
+interface Tile {
+  kernel: "shuffle" | "tiled";
+  rows: number;
+  columns4: number;
+  constants: Record<string, number>;
+}
+
+const tiledTile: Tile = { kernel: "tiled", rows: 64, columns4: 16, constants: {} };
+
+/** 32 rows × 2 vec4 columns a lane measured best where the output has them; smaller outputs take smaller tiles. */
+function shuffleTile(rows: number, out4: number, LANES: number): Tile {
+  const COLUMNS = out4 > LANES ? 2 : 1;
+  const ROWS = rows > LANES ? Math.max(LANES, 32) : LANES;
+  return { kernel: "shuffle", rows: ROWS, columns4: LANES * COLUMNS, constants: { LANES, ROWS, COLUMNS } };
+}

@@ -1,0 +1,62 @@
+/** Normalisation over channel groups of a picture, and over the channels of a row. */
+import groupSource from "../../kernels/group_norm.wgsl" with { type: "text" };
+import groupScaleSource from "../../kernels/group_norm_scale.wgsl" with { type: "text" };
+import groupSumsSource from "../../kernels/group_norm_sums.wgsl" with { type: "text" };
+import layerSource from "../../kernels/layer_norm.wgsl" with { type: "text" };
+import subgroupSource from "../../kernels/lib/sum_subgroup.wgsl" with { type: "text" };
+import workgroupSource from "../../kernels/lib/sum_workgroup.wgsl" with { type: "text" };
+import { Kernel } from "../gpu/kernel.ts";
+import { type Parameter, rowsOf, spread, type Value, vec4s } from "../graph/graph.ts";
+import { size4, WORKGROUP } from "./elementwise.ts";
+
+const groupSums = new Kernel("group_norm_sums", groupSumsSource);
+const groupScale = new Kernel("group_norm_scale", groupScaleSource);
+const group = new Kernel("group_norm", groupSource);
+const layer = {
+  subgroup: new Kernel("layer_norm subgroup", subgroupSource + layerSource),
+  workgroup: new Kernel("layer_norm workgroup", workgroupSource + layerSource),
+};
+
+/** Pixels summed by one invocation of the first kernel. */
+const chunkPixels = 256;
+
+/** Normalises each of `groups` channel groups of `x` [images, …, channels] on its own. */
+export function groupNorm(x: Value, weight: Parameter, bias: Parameter, { groups = 32, epsilon = 1e-5 } = {}): Value {
+  const images = x.shape[0], channels = x.shape.at(-1)!, channels4 = vec4s(x.shape);
+  if (channels % groups) {
+    throw new RangeError(`Cannot group_norm: ${channels} channels do not split into ${groups} groups`);
+  }
+  const pixels = rowsOf(x.shape) / images, chunks = Math.ceil(pixels / chunkPixels), Scalar = x.dtype;
+  const sums = x.graph.record(groupSums, { shape: [images, chunks, 2, channels4 * 4], dtype: "f32" }, {
+    operands: { x },
+    constants: { Scalar },
+    shape: { images, pixels, channels4, chunks, chunkPixels },
+    workgroups: spread(Math.ceil(images * chunks * channels4 / WORKGROUP)),
+    loops: chunkPixels,
+  });
+  const scale = x.graph.record(groupScale, { shape: [images, 2, channels4 * 4], dtype: "f32" }, {
+    operands: { x, sums, weight, bias },
+    constants: { Scalar },
+    shape: { pixels, channels, channels4, groups, chunks, epsilon },
+    workgroups: [groups, images],
+    loops: 3 * Math.ceil(channels / groups / WORKGROUP) * (chunks + 1),
+  });
+  return x.graph.record(group, x, {
+    operands: { x, scale },
+    constants: { Scalar },
+    shape: { size4: size4(x), imageSize4: size4(x) / images, channels4 },
+    workgroups: spread(Math.ceil(size4(x) / WORKGROUP)),
+  });
+}
+
+/** Normalises each row of channels of `x` [..., channels]. */
+export function layerNorm(x: Value, weight: Parameter, bias: Parameter, { epsilon = 1e-5 } = {}): Value {
+  const rows = rowsOf(x.shape), LANES = x.graph.target.subgroupSize, channels4 = vec4s(x.shape);
+  return x.graph.record(LANES ? layer.subgroup : layer.workgroup, x, {
+    operands: { x, weight, bias },
+    constants: { Scalar: x.dtype, ...(LANES ? { LANES, BUTTERFLY: Math.log2(LANES) } : {}) },
+    shape: { channels: x.shape.at(-1)!, channels4, rows, epsilon },
+    workgroups: spread(rows),
+    loops: 3 * Math.ceil(channels4 / (LANES || WORKGROUP)) + 2 * Math.log2(WORKGROUP),
+  });
+}
