@@ -1,0 +1,113 @@
+/**
+ * The scheduler_config.json beside a model's weights. Every sampler names the keys that it reads and the values that
+ * absent ones have in the diffusers class of that sampler: the classes differ, so defaults are no property of the file.
+ */
+
+/** A scheduler_config.json as it was read; which keys count depends on the sampler. */
+export type SchedulerJson = Readonly<Record<string, unknown>>;
+
+/** A sampler, scheduler and scheduler_config.json that do not go together, as one sentence. */
+export class UnsupportedScheduleError extends RangeError {
+  override name = "UnsupportedScheduleError";
+}
+
+/** One key: its value where it is absent or null, and which others are accepted. */
+interface Rule<Value> {
+  absent: Value;
+  accepts(value: unknown): boolean;
+  /** The accepted values in words, to end "it must be …". */
+  wants: string;
+}
+
+/** The values that a set of rules yields. */
+export type Config<Rules> = { readonly [Key in keyof Rules]: Rules[Key] extends Rule<infer Value> ? Value : never };
+
+/** A whole number of at least `least`. */
+export function whole(absent: number, { least }: { least: number }): Rule<number> {
+  return {
+    absent,
+    accepts: (value) => Number.isInteger(value) && Number(value) >= least,
+    wants: `whole, ${least} or more`,
+  };
+}
+
+/** A finite number. */
+export function number<Absent extends number | null>(absent: Absent): Rule<number | Absent> {
+  return { absent, accepts: (value) => Number.isFinite(value), wants: "a finite number" };
+}
+
+/** A list of numbers; null where it is absent. */
+export function numbers(): Rule<readonly number[] | null> {
+  const accepts = (value: unknown) => Array.isArray(value) && value.every((item) => Number.isFinite(item));
+  return { absent: null, accepts, wants: "a list of numbers" };
+}
+
+/** true or false. */
+export function flag(absent: boolean): Rule<boolean> {
+  return { absent, accepts: (value) => typeof value === "boolean", wants: "true or false" };
+}
+
+/** One of a few values, the first where the key is absent. A single one is a feature that must be left alone. */
+export function oneOf<const Value extends string | boolean>(absent: Value, ...others: Value[]): Rule<Value> {
+  const values = [absent, ...others];
+  return { absent, accepts: (value) => values.some((one) => one === value), wants: values.join(" or ") };
+}
+
+/** The noise schedule that the model was trained with: the same keys and defaults in every class. */
+export const TRAINING_RULES = {
+  num_train_timesteps: whole(1000, { least: 1 }),
+  beta_start: number(0.0001),
+  beta_end: number(0.02),
+  beta_schedule: oneOf("linear", "scaled_linear", "squaredcos_cap_v2"),
+  trained_betas: numbers(),
+  rescale_betas_zero_snr: flag(false),
+  steps_offset: whole(0, { least: 0 }),
+};
+
+/** How sigmas are spread: of the classes that can use Karras's. */
+export const SIGMA_RULES = {
+  use_karras_sigmas: flag(false),
+  use_exponential_sigmas: oneOf(false),
+  use_beta_sigmas: oneOf(false),
+  sigma_min: number(null),
+  sigma_max: number(null),
+  final_sigmas_type: oneOf("zero", "sigma_min"),
+};
+
+export type TrainingConfig = Config<typeof TRAINING_RULES>;
+export type SigmaConfig = Config<typeof SIGMA_RULES>;
+
+/**
+ * The keys of `rules` out of `json`, absent and null ones filled in.
+ * Throws an UnsupportedScheduleError naming `sampler`, the key and its value where a value is not accepted.
+ */
+export function readConfig<Rules extends Record<string, Rule<unknown>>>(
+  json: SchedulerJson,
+  rules: Rules,
+  sampler: string,
+): Config<Rules> {
+  const entries = Object.entries(rules).map(([key, { absent, accepts, wants }]) => {
+    const value = Object.hasOwn(json, key) ? json[key] ?? absent : absent;
+    if (value !== absent && !accepts(value)) {
+      const found = JSON.stringify(value).slice(0, 80);
+      throw new UnsupportedScheduleError(
+        `Cannot use sampler ${sampler} with this scheduler_config.json: its ${key} is ${found}, it must be ${wants}`,
+      );
+    }
+    return [key, value];
+  });
+  return Object.fromEntries(entries) as Config<Rules>;
+}
+
+/**
+ * The text of a scheduler_config.json. Python writes -Infinity for the default of `lambda_min_clipped`, which JSON does
+ * not have: it is read as null, so the default stands. Throws a SyntaxError where it is no JSON object.
+ */
+export function parseSchedulerJson(text: string): SchedulerJson {
+  const plain = text.replace(/("(?:[^"\\]|\\.)*")|-?Infinity|NaN/g, (_, string) => string ?? "null");
+  const json: unknown = JSON.parse(plain);
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new SyntaxError("A scheduler_config.json must be an object");
+  }
+  return json as SchedulerJson;
+}
