@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   for (var key0 = 0u; key0 < end; key0 += THREADS) {
     workgroupBarrier();
     let keyAt = headOf(image, key0 + thread, shape.keys, head);
-    var scores: array<f32, QUERIES>;
+    var scores = array<f32, QUERIES>(); // written out: a bare declaration is zeroed only once, not in every round
     for (var i = 0u; i < shape.size4; i++) {
       let part = vec4f(k[keyAt + i]);
       // unroll

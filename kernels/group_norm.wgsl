@@ -1,13 +1,14 @@
 // Last of three kernels of group_norm: y = x · scale + shift, then SiLU where fused. One invocation per vec4.
 const WORKGROUP = 64u;
 const SILU = 0u;
-alias Scalar = f32;
+alias Input = f32;
+alias Output = f32;
 
 struct Shape { size4: u32, imageSize4: u32, channels4: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<Scalar>>;        // [image, pixel, channel4]
+@group(0) @binding(0) var<storage, read> x: array<vec4<Input>>;        // [image, pixel, channel4]
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>;           // [image, 2, channel4]: scale, shift
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<Scalar>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<Output>>;
 @group(0) @binding(3) var<uniform> shape: Shape;
 
 @compute @workgroup_size(WORKGROUP)
@@ -21,5 +22,5 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
   if (SILU == 1u) {
     v = v / (1.0 + exp(-v));
   }
-  y[i] = vec4<Scalar>(v);
+  y[i] = vec4<Output>(v);
 }

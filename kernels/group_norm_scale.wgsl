@@ -2,11 +2,11 @@
 // Channels of a group are joined by the parallel formula of Chan et al. (1979): squares about each channel's own mean,
 // plus the spread of those means. One workgroup per (group, image).
 const WORKGROUP = 64u;
-alias Scalar = f32;
+alias Input = f32;
 
 struct Shape { pixels: u32, channels: u32, channels4: u32, groups: u32, chunks: u32, epsilon: f32 }
 
-@group(0) @binding(0) var<storage, read> x: array<Scalar>;        // [image, pixel, channels4 · 4]
+@group(0) @binding(0) var<storage, read> x: array<Input>;        // [image, pixel, channels4 · 4]
 @group(0) @binding(1) var<storage, read> sums: array<f32>;        // [image, chunk, 2, channels4 · 4]
 @group(0) @binding(2) var<storage, read> weight: array<f32>;      // [channel]
 @group(0) @binding(3) var<storage, read> bias: array<f32>;        // [channel]

@@ -2,11 +2,11 @@
 // is the channel's value at the image's first pixel: without it squares of a large mean would cancel in f32.
 // One invocation per (image, chunk, vec4 of channels).
 const WORKGROUP = 64u;
-alias Scalar = f32;
+alias Input = f32;
 
 struct Shape { images: u32, pixels: u32, channels4: u32, chunks: u32, chunkPixels: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<Scalar>>;  // [image, pixel, channel4]
+@group(0) @binding(0) var<storage, read> x: array<vec4<Input>>;  // [image, pixel, channel4]
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;   // [image, chunk, 2, channel4]: sums, squares
 @group(0) @binding(2) var<uniform> shape: Shape;
 

@@ -1,13 +1,14 @@
 // y = (x - mean) / sqrt(variance + epsilon) * weight + bias over each row of channels, in two passes over the row.
 // One workgroup of LANES invocations a row. Needs a lib/sum_*.wgsl.
-alias Scalar = f32;
+alias Input = f32;
+alias Output = f32;
 
 struct Shape { channels: u32, channels4: u32, rows: u32, epsilon: f32 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<Scalar>>;       // [row, channel4]
+@group(0) @binding(0) var<storage, read> x: array<vec4<Input>>;       // [row, channel4]
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>;         // [channel4]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;           // [channel4]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<Scalar>>; // [row, channel4]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<Output>>; // [row, channel4]
 @group(0) @binding(4) var<uniform> shape: Shape;
 
 @compute @workgroup_size(LANES)
@@ -35,6 +36,6 @@ fn main(
   let inverse = 1.0 / sqrt(variance + shape.epsilon);
   for (var c = lane; c < shape.channels4; c += LANES) {
     // weight and bias are zero in the padding, so y is too
-    y[first + c] = vec4<Scalar>((vec4f(x[first + c]) - mean) * inverse * weight[c] + bias[c]);
+    y[first + c] = vec4<Output>((vec4f(x[first + c]) - mean) * inverse * weight[c] + bias[c]);
   }
 }

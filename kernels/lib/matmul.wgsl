@@ -1,6 +1,8 @@
 // What every kernel of the matmul family shares: the left matrix is read from a channels-last picture, one row an output
 // pixel and one column a (tap, channel), so that a linear layer is a 1×1 convolution of a picture one pixel high.
-alias Scalar = f32;
+alias Input = f32;    // x and shift
+alias Output = f32;
+alias Residual = f32;
 const SHIFT = 0u;    // 1: adds shift[image], one row of channels (a timestep's) each `shiftRows` output rows
 const RESIDUAL = 0u; // 1: adds residual, of the output's shape
 
@@ -21,11 +23,11 @@ struct Shape {
   shiftRows: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<Scalar>>;        // [image, inHeight, inWidth, in4]
+@group(0) @binding(0) var<storage, read> x: array<vec4<Input>>;        // [image, inHeight, inWidth, in4]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;            // [out4]
-@group(0) @binding(3) var<storage, read> shift: array<vec4<Scalar>>;    // [image, out4]
-@group(0) @binding(4) var<storage, read> residual: array<vec4<Scalar>>; // [row, out4]
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<Scalar>>;  // [row, out4]
+@group(0) @binding(3) var<storage, read> shift: array<vec4<Input>>;    // [image, out4]
+@group(0) @binding(4) var<storage, read> residual: array<vec4<Residual>>; // [row, out4]
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<Output>>;  // [row, out4]
 @group(0) @binding(6) var<uniform> shape: Shape;
 
 // Where the input pixel of an output row at a tap begins in x, or OUTSIDE where it lies in the padding.
@@ -61,5 +63,5 @@ fn storeOutput(row: u32, column4: u32, sum: vec4f) {
   if (RESIDUAL == 1u) {
     result += vec4f(residual[row * shape.out4 + column4]);
   }
-  y[row * shape.out4 + column4] = vec4<Scalar>(result);
+  y[row * shape.out4 + column4] = vec4<Output>(result);
 }

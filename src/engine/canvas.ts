@@ -62,9 +62,9 @@ export class Canvas implements Disposable {
   /** Tokens `ids` [halves · images, tokens, 1] to `context`; the unconditional half first where there are two. */
   text(halves: 1 | 2): Plan {
     return this.#plan(`text ${halves}`, (graph) => {
-      const { textEncoder, backend } = this.model;
+      const { textEncoder } = this.model;
       const ids = graph.input("ids", [halves * this.size.images, textEncoder.config.max_position_embeddings, 1], "u32");
-      graph.keep("context", textEncoder.forward(ids, backend.precision));
+      graph.keep("context", textEncoder.forward(ids));
     });
   }
 
@@ -129,8 +129,8 @@ export class Canvas implements Disposable {
   #plan(name: string, record: (graph: Graph) => void, shared?: Record<string, GPUBuffer>): Plan {
     let plan = this.#plans.get(name);
     if (!plan) {
-      const { device, target } = this.model.backend;
-      const graph = new Graph(target);
+      const { device, target, vaeTarget } = this.model.backend;
+      const graph = new Graph(name === "encode" || name === "decode" ? vaeTarget : target);
       record(graph);
       this.#plans.set(name, plan = freeze(device, graph, { ...this.#shared, ...shared }));
     }

@@ -15,6 +15,8 @@ import type { Precision } from "./protocol.ts";
 export interface Backend {
   device: Device;
   target: Target;
+  /** The VAE's hidden states are as large as the picture, and its norms see many pixels: they are stored as operands are. */
+  vaeTarget: Target;
   /** How activations and weights are stored. */
   precision: Precision;
 }
@@ -26,7 +28,14 @@ export interface Backend {
 export function createBackend(device: Device, precision: Precision): Backend {
   if (precision === "f16" && !device.f16) throw new Error(`${device.name} has no shader-f16: use precision f32`);
   const { subgroupSize, weightStorage } = device;
-  return { device, precision, target: { subgroupSize, weightStorage, weightType: precision } };
+  const target: Target = {
+    subgroupSize,
+    weightStorage,
+    weightType: precision,
+    operandType: precision,
+    hiddenType: "f32",
+  };
+  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision } };
 }
 
 /** A network whose parameters are on the GPU. */

@@ -19,8 +19,8 @@ function normSilu(made: Dispatch, by: Dispatch): Dispatch | undefined {
 function matmulAdd(made: Dispatch, by: Dispatch, input: string): Dispatch | undefined {
   if (!made.kernel.name.startsWith("matmul") || by.kernel.name !== "add" || made.operands.residual) return;
   const residual = by.operands[input === "a" ? "b" : "a"];
-  if (residual === by.operands[input]) return;
-  const constants = { ...made.constants, RESIDUAL: 1 };
+  if (residual === by.operands[input] || !(residual instanceof Value)) return;
+  const constants = { ...made.constants, Output: by.constants.Output, RESIDUAL: 1, Residual: residual.dtype };
   return { ...made, constants, operands: { ...made.operands, residual, y: by.operands.y } };
 }
 
@@ -28,6 +28,7 @@ function matmulAdd(made: Dispatch, by: Dispatch, input: string): Dispatch | unde
 function matmulShift(made: Dispatch, by: Dispatch, input: string): Dispatch | undefined {
   if (!made.kernel.name.startsWith("matmul") || by.kernel.name !== "add_row" || input !== "x") return;
   if (made.operands.shift || made.operands.residual) return; // the shift comes before the residual
+  if (by.constants.Row !== made.constants.Input) return;
   const constants = { ...made.constants, SHIFT: 1 };
   const operands = { ...made.operands, shift: by.operands.row, y: by.operands.y };
   return { ...made, constants, operands, shape: { ...made.shape, shiftRows: by.shape.rowsPerImage } };

@@ -13,6 +13,13 @@ export interface Target {
   weightStorage: WeightStorage;
   /** How packed matmul weights and embeddings are stored. */
   weightType: "f32" | "f16";
+  /** What matmuls read: outputs of norms, activations and linear layers. */
+  operandType: "f32" | "f16";
+  /**
+   * The hidden states between blocks: outputs of convolutions and sums. f32 where memory allows, because a group norm
+   * over few values amplifies their rounding (measured: 1×1 pixels, two channels a group, 6e-3 of the U-Net's output).
+   */
+  hiddenType: "f32" | "f16";
 }
 
 /** How a parameter is laid out on the GPU: see `engine/load.ts`, which packs it. */

@@ -4,7 +4,7 @@ import { type Pipeline, writeShape } from "../gpu/kernel.ts";
 import { readBuffer } from "../gpu/buffer.ts";
 import type { Timings } from "../gpu/timing.ts";
 import { fuse } from "./fuse.ts";
-import { type Graph, type Operand, Parameter, rowsOf, type Storage, Value, vec4s } from "./graph.ts";
+import { type Graph, type Operand, rowsOf, type Storage, Value, vec4s } from "./graph.ts";
 import { assignSlots, lifetimes } from "./slots.ts";
 
 interface Launch {

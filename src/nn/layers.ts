@@ -1,5 +1,5 @@
 /** The layers that own parameters. */
-import { Parameter, type StorageType, type Value } from "../graph/graph.ts";
+import { Parameter, type Value } from "../graph/graph.ts";
 import { embed } from "../ops/embedding.ts";
 import { conv2d, type ConvolutionOptions, linear } from "../ops/matmul.ts";
 import { groupNorm, layerNorm } from "../ops/norm.ts";
@@ -85,7 +85,7 @@ export class Embedding extends Module {
   }
 
   /** `ids` [images, length, 1] to [images, length, width], `positions` added. */
-  forward(ids: Value, positions: Embedding, dtype: StorageType): Value {
-    return embed(ids, this.weight, positions.weight, dtype);
+  forward(ids: Value, positions: Embedding): Value {
+    return embed(ids, this.weight, positions.weight);
   }
 }

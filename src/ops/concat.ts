@@ -14,6 +14,7 @@ export function concat(a: Value, b: Value): Value {
       `Cannot concat ${formatShape(a.shape)} and ${formatShape(b.shape)}: all but the last must agree`,
     );
   }
+  if (a.dtype !== b.dtype) throw new RangeError(`Cannot concat ${a.dtype} and ${b.dtype}`);
   const [aChannels, bChannels] = [a.shape.at(-1)!, b.shape.at(-1)!];
   const shape = [...a.shape.slice(0, -1), aChannels + bChannels];
   const unit = aChannels % 4 || bChannels % 4 ? 1 : 4; // scalars an Element

@@ -52,9 +52,10 @@ export function add(a: Value, b: Value): Value {
   if (!sameShape(a.shape, b.shape)) {
     throw new RangeError(`Cannot add ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
   }
-  return a.graph.record(addKernel, a, {
+  const dtype = a.graph.target.hiddenType;
+  return a.graph.record(addKernel, { shape: a.shape, dtype }, {
     operands: { a, b },
-    constants: { Scalar: a.dtype },
+    constants: { A: a.dtype, B: b.dtype, Output: dtype },
     shape: { size4: size4(a) },
     workgroups: spread(Math.ceil(size4(a) / WORKGROUP)),
   });
@@ -68,7 +69,7 @@ export function addRow(x: Value, row: Value): Value {
   }
   return x.graph.record(addRowKernel, x, {
     operands: { x, row },
-    constants: { Scalar: x.dtype },
+    constants: { Scalar: x.dtype, Row: row.dtype },
     shape: { size4: size4(x), rowsPerImage: rowsOf(x.shape) / images, channels4: vec4s(x.shape) },
     workgroups: spread(Math.ceil(size4(x) / WORKGROUP)),
   });

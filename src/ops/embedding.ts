@@ -1,14 +1,14 @@
 /** Token and position embeddings. */
 import source from "../../kernels/embedding.wgsl" with { type: "text" };
 import { Kernel } from "../gpu/kernel.ts";
-import { type Parameter, spread, type StorageType, type Value } from "../graph/graph.ts";
+import { type Parameter, spread, type Value } from "../graph/graph.ts";
 import { WORKGROUP } from "./elementwise.ts";
 
 const kernel = new Kernel("embedding", source);
 
 /** `ids` [images, length, 1] of u32 to [images, length, width]: each token's row of `table` plus its place's of `positions`. */
-export function embed(ids: Value, table: Parameter, positions: Parameter, dtype: StorageType): Value {
-  const [images, length] = ids.shape, width = table.shape[1];
+export function embed(ids: Value, table: Parameter, positions: Parameter): Value {
+  const [images, length] = ids.shape, width = table.shape[1], dtype = ids.graph.target.hiddenType;
   const width4 = Math.ceil(width / 4), size4 = images * length * width4;
   return ids.graph.record(kernel, { shape: [images, length, width], dtype }, {
     operands: { ids, table, positions },

@@ -5,7 +5,7 @@ import textureSource from "../../kernels/lib/weight_texture.wgsl" with { type: "
 import shuffleSource from "../../kernels/matmul_shuffle.wgsl" with { type: "text" };
 import tiledSource from "../../kernels/matmul_tiled.wgsl" with { type: "text" };
 import { type Constants, Kernel } from "../gpu/kernel.ts";
-import { type Parameter, rowsOf, type Value, vec4s } from "../graph/graph.ts";
+import { type Parameter, rowsOf, type StorageType, type Value, vec4s } from "../graph/graph.ts";
 import { formatShape } from "../tensor/shape.ts";
 
 const kernels = {
@@ -34,7 +34,8 @@ export function linear(x: Value, weight: Parameter, bias?: Parameter): Value {
   const rows = rowsOf(x.shape);
   const picture = { height: 1, width: rows, outHeight: 1, outWidth: rows, fullHeight: 1, fullWidth: rows };
   const shape = [...x.shape.slice(0, -1), weight.shape[0]];
-  return matmul(x, weight, bias, shape, { ...picture, kernelWidth: 1, taps: 1, stride: 1, padding: 0 });
+  const options = { ...picture, kernelWidth: 1, taps: 1, stride: 1, padding: 0 };
+  return matmul(x, weight, bias, { shape, dtype: x.graph.target.operandType }, options);
 }
 
 /** 2-D convolution of `x` [images, height, width, in] with `weight` [out, in, kernelHeight, kernelWidth]. */
@@ -51,13 +52,8 @@ export function conv2d(
   const outWidth = Math.floor((fullWidth + padding + paddingAfter - kernelWidth) / stride) + 1;
   const picture = { height, width, outHeight, outWidth, fullHeight, fullWidth };
   const taps = kernelHeight * kernelWidth;
-  return matmul(x, weight, bias, [images, outHeight, outWidth, out], {
-    ...picture,
-    kernelWidth,
-    taps,
-    stride,
-    padding,
-  });
+  const output = { shape: [images, outHeight, outWidth, out], dtype: x.graph.target.hiddenType };
+  return matmul(x, weight, bias, output, { ...picture, kernelWidth, taps, stride, padding });
 }
 
 interface Picture {
@@ -77,7 +73,7 @@ function matmul(
   x: Value,
   weight: Parameter,
   bias: Parameter | undefined,
-  output: number[],
+  output: { shape: number[]; dtype: StorageType },
   { height: inHeight, width: inWidth, ...picture }: Picture,
 ): Value {
   const channels = x.shape.at(-1)!;
@@ -88,16 +84,16 @@ function matmul(
       }`,
     );
   }
-  const rows = rowsOf(output), in4 = vec4s(x.shape), out4 = vec4s(output);
+  const rows = rowsOf(output.shape), in4 = vec4s(x.shape), out4 = vec4s(output.shape);
   const { subgroupSize, weightStorage, weightType } = x.graph.target;
   const weights: Constants = weightStorage === "texture"
     ? { Weights: `texture_storage_2d<${weightType === "f16" ? "rgba16float" : "rgba32float"}, read>` }
     : { Weight: weightType };
   const tile = subgroupSize ? shuffleTile(rows, out4, subgroupSize) : tiledTile;
   const groups = Math.ceil(rows / tile.rows);
-  return x.graph.record(kernels[tile.kernel][weightStorage], { shape: output, dtype: x.dtype }, {
+  return x.graph.record(kernels[tile.kernel][weightStorage], output, {
     operands: { x, weight, bias, shift: undefined, residual: undefined },
-    constants: { Scalar: x.dtype, ...weights, ...tile.constants },
+    constants: { Input: x.dtype, Output: output.dtype, ...weights, ...tile.constants },
     shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1 },
     workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
     loops: picture.taps * (in4 + 1),

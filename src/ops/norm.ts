@@ -26,24 +26,25 @@ export function groupNorm(x: Value, weight: Parameter, bias: Parameter, { groups
   if (channels % groups) {
     throw new RangeError(`Cannot group_norm: ${channels} channels do not split into ${groups} groups`);
   }
-  const pixels = rowsOf(x.shape) / images, chunks = Math.ceil(pixels / chunkPixels), Scalar = x.dtype;
+  const pixels = rowsOf(x.shape) / images, chunks = Math.ceil(pixels / chunkPixels), Input = x.dtype;
   const sums = x.graph.record(groupSums, { shape: [images, chunks, 2, channels4 * 4], dtype: "f32" }, {
     operands: { x },
-    constants: { Scalar },
+    constants: { Input },
     shape: { images, pixels, channels4, chunks, chunkPixels },
     workgroups: spread(Math.ceil(images * chunks * channels4 / WORKGROUP)),
     loops: chunkPixels,
   });
   const scale = x.graph.record(groupScale, { shape: [images, 2, channels4 * 4], dtype: "f32" }, {
     operands: { x, sums, weight, bias },
-    constants: { Scalar },
+    constants: { Input },
     shape: { pixels, channels, channels4, groups, chunks, epsilon },
     workgroups: [groups, images],
     loops: 3 * Math.ceil(channels / groups / WORKGROUP) * (chunks + 1),
   });
-  return x.graph.record(group, x, {
+  const dtype = x.graph.target.operandType;
+  return x.graph.record(group, { shape: x.shape, dtype }, {
     operands: { x, scale },
-    constants: { Scalar },
+    constants: { Input, Output: dtype },
     shape: { size4: size4(x), imageSize4: size4(x) / images, channels4 },
     workgroups: spread(Math.ceil(size4(x) / WORKGROUP)),
   });
@@ -52,9 +53,10 @@ export function groupNorm(x: Value, weight: Parameter, bias: Parameter, { groups
 /** Normalises each row of channels of `x` [..., channels]. */
 export function layerNorm(x: Value, weight: Parameter, bias: Parameter, { epsilon = 1e-5 } = {}): Value {
   const rows = rowsOf(x.shape), LANES = x.graph.target.subgroupSize, channels4 = vec4s(x.shape);
-  return x.graph.record(LANES ? layer.subgroup : layer.workgroup, x, {
+  const dtype = x.graph.target.operandType;
+  return x.graph.record(LANES ? layer.subgroup : layer.workgroup, { shape: x.shape, dtype }, {
     operands: { x, weight, bias },
-    constants: { Scalar: x.dtype, ...(LANES ? { LANES, BUTTERFLY: Math.log2(LANES) } : {}) },
+    constants: { Input: x.dtype, Output: dtype, ...(LANES ? { LANES, BUTTERFLY: Math.log2(LANES) } : {}) },
     shape: { channels: x.shape.at(-1)!, channels4, rows, epsilon },
     workgroups: spread(rows),
     loops: 3 * Math.ceil(channels4 / (LANES || WORKGROUP)) + 2 * Math.log2(WORKGROUP),

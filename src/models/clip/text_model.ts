@@ -1,5 +1,5 @@
 /** CLIP's text encoder (Radford et al. 2021), as transformers' CLIPTextModel. */
-import type { StorageType, Value } from "../../graph/graph.ts";
+import type { Value } from "../../graph/graph.ts";
 import { Embedding, LayerNorm, Linear } from "../../nn/layers.ts";
 import { Module } from "../../nn/module.ts";
 import { attention } from "../../ops/attention.ts";
@@ -137,15 +137,15 @@ export class CLIPTextModel extends Module {
    * `ids` [images, length, 1] of u32 to hidden states [images, length, hidden_size]: the embeddings, then each layer's
    * output, before the final norm.
    */
-  hiddenStates(ids: Value, dtype: StorageType): Value[] {
+  hiddenStates(ids: Value): Value[] {
     const { token_embedding, position_embedding } = this.text_model.embeddings;
-    const states = [token_embedding.forward(ids, position_embedding, dtype)];
+    const states = [token_embedding.forward(ids, position_embedding)];
     for (const layer of this.text_model.encoder.layers) states.push(layer.forward(states.at(-1)!));
     return states;
   }
 
   /** The conditioning: the last hidden state, or the one `skip` layers before it, after the final norm. */
-  forward(ids: Value, dtype: StorageType, { skip = 0 } = {}): Value {
-    return this.text_model.final_layer_norm.forward(this.hiddenStates(ids, dtype).at(-1 - skip)!);
+  forward(ids: Value, { skip = 0 } = {}): Value {
+    return this.text_model.final_layer_norm.forward(this.hiddenStates(ids).at(-1 - skip)!);
   }
 }
