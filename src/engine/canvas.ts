@@ -15,37 +15,110 @@ export interface CanvasSize {
   width: number;
 }
 
-/**
- * The stages of a picture. Named values of each plan are documented where it is recorded; `context`, `latents`, `noise`
- * and `posterior` are one buffer in all of them.
- */
+/** How one stage is recorded into a graph. */
+export interface Recorder {
+  /** Whether the graph is one of the VAE's, which store their hidden states otherwise. */
+  isVAE: boolean;
+  record(graph: Graph): void;
+}
+
+/** [images, latent height, latent width, channels]. */
+export function latentShape(
+  { vae }: StableDiffusion,
+  { images, height, width }: CanvasSize,
+): [number, number, number, number] {
+  return [images, height / vae.scale, width / vae.scale, vae.config.latent_channels];
+}
+
+/** Tokens `ids` [halves · images, tokens, 1] to `context`; the unconditional half first where there are two. */
+export function recordText({ textEncoder }: StableDiffusion, { images }: CanvasSize, halves: 1 | 2): Recorder {
+  return {
+    isVAE: false,
+    record(graph) {
+      const ids = graph.input("ids", [halves * images, textEncoder.config.max_position_embeddings, 1], "u32");
+      graph.keep("context", textEncoder.forward(ids));
+    },
+  };
+}
+
+/** A picture `image` [1, height, width, 3] in [-1, 1] to the `moments` of its latents. */
+export function recordEncode({ vae, backend }: StableDiffusion, { height, width }: CanvasSize): Recorder {
+  return {
+    isVAE: true,
+    record(graph) {
+      const image = graph.input("image", [1, height, width, vae.config.in_channels], backend.precision);
+      graph.keep("moments", vae.encode(image));
+    },
+  };
+}
+
+/** `noise`, and from a picture `posterior` and its `moments`, to `latents`; `start` as {@link startLatents} reads it. */
+export function recordStart(model: StableDiffusion, size: CanvasSize, { fromImage }: { fromImage: boolean }): Recorder {
+  const shape = latentShape(model, size), [, height, width, channels] = shape;
+  return {
+    isVAE: false,
+    record(graph) {
+      const f32 = (name: string, shape: readonly number[]) => graph.input(name, shape, "f32");
+      const [latents, noise, start] = [f32("latents", shape), f32("noise", shape), f32("start", [4])];
+      if (!fromImage) return startLatents({ latents, noise, start });
+      const moments = graph.input("moments", [1, height, width, 2 * channels], model.backend.vaeTarget.hiddenType);
+      startLatents({ latents, noise, start, moments, posterior: f32("posterior", shape) });
+    },
+  };
+}
+
+/** One U-Net call and sampler row: `timestep` (its projection), `row`, `noise`, `condition` for consistency models. */
+export function recordStep(model: StableDiffusion, size: CanvasSize, halves: 1 | 2): Recorder {
+  const { unet, textEncoder, backend: { precision: dtype } } = model, shape = latentShape(model, size);
+  const { hidden_size, max_position_embeddings } = textEncoder.config, { time_cond_proj_dim } = unet.config;
+  return {
+    isVAE: false,
+    record(graph) {
+      const latents = graph.input("latents", shape, "f32");
+      const history = graph.input("history", [4, ...shape], "f32");
+      const noise = graph.input("noise", shape, "f32");
+      const row = graph.input("row", [ROW_LENGTH], "f32");
+      const context = graph.input("context", [halves * size.images, max_position_embeddings, hidden_size], dtype);
+      const timestep = graph.input("timestep", [1, unet.config.block_out_channels[0]], dtype);
+      const condition = time_cond_proj_dim ? graph.input("condition", [1, time_cond_proj_dim], dtype) : undefined;
+      const sample = scaleLatents(latents, row, { copies: halves, dtype });
+      const prediction = unet.forward(sample, timestep, context, condition);
+      advance({ latents, history, prediction, noise, row });
+    },
+  };
+}
+
+/** Latents `code` [1, …] of one picture to `image` [1, height, width, 3] in [-1, 1] and the `scanlines` of its PNG. */
+export function recordDecode(model: StableDiffusion, size: CanvasSize): Recorder {
+  const { vae, backend } = model, [, ...shape] = latentShape(model, size);
+  return {
+    isVAE: true,
+    record(graph) {
+      const code = graph.input("code", [1, ...shape], "f32");
+      const image = vae.decode(scale(code, 1 / vae.config.scaling_factor, backend.precision));
+      graph.keep("image", image);
+      graph.keep("scanlines", filterScanlines(toPixels(image)));
+    },
+  };
+}
+
+/** The plans of one size; `context`, `latents`, `history`, `noise` and `posterior` are one buffer in all of them. */
 export class Canvas implements Disposable {
   readonly #plans = new Map<string, Plan>();
   readonly #shared: Record<string, GPUBuffer>;
-  readonly #latents: readonly [number, number, number, number];
+  /** [images, latent height, latent width, channels]. */
+  readonly latentShape: readonly [number, number, number, number];
 
   constructor(readonly model: StableDiffusion, readonly size: CanvasSize) {
-    const { images, height, width } = size, { device, precision } = model.backend;
-    const channels = model.vae.config.latent_channels;
-    this.#latents = [images, height / model.vae.scale, width / model.vae.scale, channels];
+    const { device, precision } = model.backend;
+    this.latentShape = latentShape(model, size);
     const { hidden_size, max_position_embeddings } = model.textEncoder.config;
-    const f32 = (label: string, shape: readonly number[]) => createStorage(device, label, storageBytes(shape, "f32"));
-    this.#shared = {
-      context: createStorage(
-        device,
-        "context",
-        storageBytes([2 * images, max_position_embeddings, hidden_size], precision),
-      ),
-      latents: f32("latents", this.#latents),
-      history: f32("history", [4, ...this.#latents]),
-      noise: f32("noise", this.#latents),
-      posterior: f32("posterior", this.#latents),
-    };
-  }
-
-  /** [images, latent height, latent width, channels]. */
-  get latentShape(): readonly [number, number, number, number] {
-    return this.#latents;
+    const context = storageBytes([2 * size.images, max_position_embeddings, hidden_size], precision);
+    const latents = storageBytes(this.latentShape, "f32");
+    const bytes = { context, latents, history: 4 * latents, noise: latents, posterior: latents };
+    this.#shared = Object.fromEntries(
+      Object.entries(bytes).map(([name, bytes]) => [name, createStorage(device, name, bytes)]),
+    );
   }
 
   /** The buffer of the latents, f32, their channels padded to whole vec4s. */
@@ -59,78 +132,36 @@ export class Canvas implements Disposable {
     return [...this.#plans.values()].reduce((sum, { report }) => sum + report.slotBytes + report.namedBytes, shared);
   }
 
-  /** Tokens `ids` [halves · images, tokens, 1] to `context`; the unconditional half first where there are two. */
   text(halves: 1 | 2): Plan {
-    return this.#plan(`text ${halves}`, (graph) => {
-      const { textEncoder } = this.model;
-      const ids = graph.input("ids", [halves * this.size.images, textEncoder.config.max_position_embeddings, 1], "u32");
-      graph.keep("context", textEncoder.forward(ids));
-    });
+    return this.#plan(`text ${halves}`, () => recordText(this.model, this.size, halves));
   }
 
-  /** A picture `image` [1, height, width, 3] in [-1, 1] to the `moments` of its latents. */
   encode(): Plan {
-    return this.#plan("encode", (graph) => {
-      const { vae, backend } = this.model;
-      const image = graph.input(
-        "image",
-        [1, this.size.height, this.size.width, vae.config.in_channels],
-        backend.precision,
-      );
-      graph.keep("moments", vae.encode(image));
-    });
+    return this.#plan("encode", () => recordEncode(this.model, this.size));
   }
 
-  /** `noise`, and with a picture `posterior` and the moments, to `latents`; `start` as {@link startLatents} reads it. */
   start({ fromImage }: { fromImage: boolean }): Plan {
-    const encoded = fromImage ? this.encode() : undefined;
-    const shared: Record<string, GPUBuffer> = encoded ? { moments: encoded.buffer("moments") } : {};
-    return this.#plan(fromImage ? "start from image" : "start", (graph) => {
-      const latents = graph.input("latents", this.#latents, "f32");
-      const noise = graph.input("noise", this.#latents, "f32");
-      const start = graph.input("start", [4], "f32");
-      const moments = encoded &&
-        graph.input("moments", encoded.named.get("moments")!.value.shape, this.model.backend.precision);
-      const posterior = encoded && graph.input("posterior", this.#latents, "f32");
-      startLatents({ latents, noise, start, moments, posterior });
-    }, shared);
+    const shared: Record<string, GPUBuffer> = fromImage ? { moments: this.encode().buffer("moments") } : {};
+    return this.#plan(
+      fromImage ? "start from image" : "start",
+      () => recordStart(this.model, this.size, { fromImage }),
+      shared,
+    );
   }
 
-  /** One U-Net call and sampler row: `timestep` (its projection), `row`, `noise`, `condition` for consistency models. */
   step(halves: 1 | 2): Plan {
-    return this.#plan(`step ${halves}`, (graph) => {
-      const { unet, textEncoder, backend: { precision: dtype } } = this.model;
-      const { hidden_size, max_position_embeddings } = textEncoder.config;
-      const latents = graph.input("latents", this.#latents, "f32");
-      const history = graph.input("history", [4, ...this.#latents], "f32");
-      const noise = graph.input("noise", this.#latents, "f32");
-      const row = graph.input("row", [ROW_LENGTH], "f32");
-      const context = graph.input("context", [halves * this.size.images, max_position_embeddings, hidden_size], dtype);
-      const timestep = graph.input("timestep", [1, unet.config.block_out_channels[0]], dtype);
-      const { time_cond_proj_dim } = unet.config;
-      const condition = time_cond_proj_dim ? graph.input("condition", [1, time_cond_proj_dim], dtype) : undefined;
-      const sample = scaleLatents(latents, row, { copies: halves, dtype });
-      const prediction = unet.forward(sample, timestep, context, condition);
-      advance({ latents, history, prediction, noise, row });
-    });
+    return this.#plan(`step ${halves}`, () => recordStep(this.model, this.size, halves));
   }
 
-  /** Latents `code` [1, …] of one picture to `image` [1, height, width, 3] in [-1, 1] and the `scanlines` of its PNG. */
   decode(): Plan {
-    return this.#plan("decode", (graph) => {
-      const { vae, backend } = this.model;
-      const code = graph.input("code", [1, ...this.#latents.slice(1)], "f32");
-      const image = vae.decode(scale(code, 1 / vae.config.scaling_factor, backend.precision));
-      graph.keep("image", image);
-      graph.keep("scanlines", filterScanlines(toPixels(image)));
-    });
+    return this.#plan("decode", () => recordDecode(this.model, this.size));
   }
 
-  #plan(name: string, record: (graph: Graph) => void, shared?: Record<string, GPUBuffer>): Plan {
+  #plan(name: string, recorder: () => Recorder, shared: Record<string, GPUBuffer> = {}): Plan {
     let plan = this.#plans.get(name);
     if (!plan) {
-      const { device, target, vaeTarget } = this.model.backend;
-      const graph = new Graph(name === "encode" || name === "decode" ? vaeTarget : target);
+      const { device, target, vaeTarget } = this.model.backend, { isVAE, record } = recorder();
+      const graph = new Graph(isVAE ? vaeTarget : target);
       record(graph);
       this.#plans.set(name, plan = freeze(device, graph, { ...this.#shared, ...shared }));
     }

@@ -45,32 +45,35 @@ export interface Loaded<Network extends Module> {
 }
 
 /** Loads one component: `create` makes its network from its config. */
-export async function loadComponent<Network extends Module>(
+async function loadComponent<Network extends Module>(
   { device, target }: Backend,
   folder: ModelFolder,
   name: string,
   create: (config: Json) => Network,
+  log: Log = () => {},
 ): Promise<Loaded<Network>> {
   const component = folder.component(name);
   const network = create(component.config);
   using tensors = component.tensors();
+  for (const { path, kind, reason } of tensors.files) {
+    if (kind === "read") log(`${path} is read in pieces, not mapped: ${reason}`);
+  }
   return { network, weights: await loadWeights(device, target, network, tensors) };
 }
 
-export function loadTextEncoder(
-  backend: Backend,
-  folder: ModelFolder,
-  name = "text_encoder",
-): Promise<Loaded<CLIPTextModel>> {
-  return loadComponent(backend, folder, name, (config) => new CLIPTextModel(readTextConfig(config, name)));
+/** Takes what is worth telling whoever runs this, a line at a time. */
+type Log = (line: string) => void;
+
+export function loadTextEncoder(backend: Backend, folder: ModelFolder, log?: Log): Promise<Loaded<CLIPTextModel>> {
+  return loadComponent(backend, folder, "text_encoder", (config) => new CLIPTextModel(readTextConfig(config)), log);
 }
 
-export function loadUNet(backend: Backend, folder: ModelFolder): Promise<Loaded<UNet2DConditionModel>> {
-  return loadComponent(backend, folder, "unet", (config) => new UNet2DConditionModel(readUNetConfig(config)));
+export function loadUNet(backend: Backend, folder: ModelFolder, log?: Log): Promise<Loaded<UNet2DConditionModel>> {
+  return loadComponent(backend, folder, "unet", (config) => new UNet2DConditionModel(readUNetConfig(config)), log);
 }
 
-export function loadVAE(backend: Backend, folder: ModelFolder): Promise<Loaded<AutoencoderKL>> {
-  return loadComponent(backend, folder, "vae", (config) => new AutoencoderKL(readVAEConfig(config)));
+export function loadVAE(backend: Backend, folder: ModelFolder, log?: Log): Promise<Loaded<AutoencoderKL>> {
+  return loadComponent(backend, folder, "vae", (config) => new AutoencoderKL(readVAEConfig(config)), log);
 }
 
 /** The networks of a Stable Diffusion model. */
@@ -94,13 +97,13 @@ export class StableDiffusion implements Disposable {
 }
 
 /** Loads all three; what was loaded is freed again when one fails. */
-export async function loadStableDiffusion(backend: Backend, folder: ModelFolder): Promise<StableDiffusion> {
+export async function loadStableDiffusion(backend: Backend, folder: ModelFolder, log?: Log): Promise<StableDiffusion> {
   using stack = new DisposableStack();
-  const textEncoder = await loadTextEncoder(backend, folder);
+  const textEncoder = await loadTextEncoder(backend, folder, log);
   stack.use(textEncoder.weights);
-  const unet = await loadUNet(backend, folder);
+  const unet = await loadUNet(backend, folder, log);
   stack.use(unet.weights);
-  const vae = await loadVAE(backend, folder);
+  const vae = await loadVAE(backend, folder, log);
   const context = unet.network.config.cross_attention_dim, width = textEncoder.network.config.hidden_size;
   if (context !== width) {
     vae.weights[Symbol.dispose]();

@@ -148,9 +148,19 @@ export class Pipeline implements Disposable {
     this.timing[stage] = (this.timing[stage] ?? 0) + performance.now() - began;
   }
 
-  [Symbol.dispose](): void {
+  /** Bytes that the kept sizes take on the GPU. */
+  get bytes(): number {
+    return [...this.#canvases.values()].reduce((sum, canvas) => sum + canvas.bytes, 0);
+  }
+
+  /** Frees the plans of all sizes. */
+  clear(): void {
     for (const canvas of this.#canvases.values()) canvas[Symbol.dispose]();
     this.#canvases.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.clear();
   }
 }
 

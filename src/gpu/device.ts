@@ -28,6 +28,9 @@ const raisedLimits = [
   "maxTextureDimension2D",
 ] as const;
 
+/** What WebGPU runs on; it does not say which of two it took. */
+const backends: Readonly<Record<string, string>> = { darwin: "Metal", windows: "Vulkan or Direct3D 12" };
+
 /** A GPU and everything compiled for it. */
 export class Device implements Disposable {
   /** Pipelines by kernel name and constants. */
@@ -139,7 +142,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   return new Device(
     gpu,
     adapterName(adapter),
-    adapter.info.vendor,
+    backends[Deno.build.os] ?? "Vulkan",
     software,
     fixed ? subgroupMinSize : 0,
     options.weightStorage ?? (software && fixed ? "texture" : "buffer"),

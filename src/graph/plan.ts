@@ -43,6 +43,16 @@ export function createStorage(device: Device, label: string, bytes: number): GPU
 export function freeze(device: Device, graph: Graph, shared: Record<string, GPUBuffer> = {}): Plan {
   fuse(graph);
   const owned: GPUBuffer[] = [];
+  try {
+    return bind(device, graph, shared, owned);
+  } catch (error) {
+    for (const buffer of owned) buffer.destroy();
+    throw error;
+  }
+}
+
+/** {@link freeze} after fusion; every buffer made is added to `owned` at once. */
+function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, owned: GPUBuffer[]): Plan {
   const allocate = (label: string, bytes: number): GPUBuffer => {
     const buffer = createStorage(device, label, bytes);
     owned.push(buffer);
