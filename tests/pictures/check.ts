@@ -2,7 +2,8 @@
  * Says what a picture of one plain figure shows: the figure's colour, the background's colour and the figure's shape.
  *
  * The shape follows from the fill ratio of the bounding box and from the corners of the outline's convex hull, with
- * the deep notches in the outline, the hole and the height of the centroid where these two leave a doubt. Figures are
+ * the deep notches in the outline, the hole, the height of the centroid and the box's proportions where these two leave
+ * a doubt. Figures are
  * expected upright, as the embedded model draws them.
  */
 import type { Picture } from "../../src/image/picture.ts";
@@ -35,6 +36,8 @@ export interface Scene {
 export interface Outline {
   /** Area of the figure, holes filled, as a share of its bounding box. */
   fill: number;
+  /** Width of the bounding box over its height. */
+  aspect: number;
   /** Corners of the convex hull once details under a tenth are gone. */
   corners: number;
   /** Depth of each notch that is deeper than 0.09, deepest first. */
@@ -102,6 +105,7 @@ function measure({ mask, width, area, holeArea }: Figure): Outline {
   const corners = hull.map((i) => outline[i]);
   return {
     fill: area / box,
+    aspect: (right - left + 1) / (bottom - top + 1),
     corners: simplify(corners, 0.1 * side).length,
     notches: notches.sort((a, b) => b - a),
     hole: holeArea / area,
@@ -109,12 +113,14 @@ function measure({ mask, width, area, holeArea }: Figure): Outline {
   };
 }
 
-function nameShape({ fill, corners, notches, hole, balance }: Outline): ShapeName | "other" {
+function nameShape({ fill, aspect, corners, notches, hole, balance }: Outline): ShapeName | "other" {
   if (hole > 0.08) return "ring";
   if (notches.length >= 3) return corners >= 7 ? "cross" : "star";
   if (notches.length > 0 && notches[0] > 0.25) return "crescent";
   if (fill > 0.83) return corners <= 5 ? "square" : "other";
   if (fill < 0.63) return corners > 5 || fill < 0.4 ? "other" : balance < -0.08 ? "triangle" : "diamond";
   if (balance > 0.03) return "heart";
-  return corners >= 7 && fill > 0.765 ? "circle" : "hexagon";
+  // An upright hexagon is wider than high, 2 to √3; the embedded model's circles have flats, its hexagons round corners.
+  const round = corners >= 7 && fill > 0.753 && Math.abs(aspect - 1) < 0.08;
+  return round ? "circle" : "hexagon";
 }
