@@ -1,3 +1,18 @@
+/** What a picture is made from, and the only place where defaults are filled in. */
+import { decodeBase64 } from "@std/encoding";
+import { choice, decimal, type Field, RequestError, show, text, whole, wrong } from "./fields.ts";
+import type { EngineInfo } from "./protocol.ts";
+import {
+  findSampler,
+  findScheduler,
+  type SamplerName,
+  samplerNames,
+  type SchedulerName,
+  schedulerNames,
+} from "../samplers/names.ts";
+
+export { RequestError } from "./fields.ts";
+
 /** One picture to make, every default filled in: what all surfaces translate to and the engine runs. */
 export interface GenerateRequest {
   prompt: string;
@@ -8,8 +23,8 @@ export interface GenerateRequest {
   steps: number;
   /** Weight of the conditional over the unconditional prediction; 1 runs no unconditional half. */
   guidanceScale: number;
-  sampler: string;
-  scheduler: string;
+  sampler: SamplerName;
+  scheduler: SchedulerName;
   /** 0 to 2³² − 1. */
   seed: number;
   /** Whose normals the seed gives: CUDA's Philox (`nv`) or torch's CPU Mersenne twister (`cpu`). */
@@ -20,4 +35,164 @@ export interface GenerateRequest {
   initImage?: Uint8Array<ArrayBuffer>;
   /** Share of the schedule that image-to-image runs, above 0 to 1. */
   strength: number;
+}
+
+/** What a request depends on beside its fields. */
+export interface RequestContext {
+  model: Pick<EngineInfo["model"], "name" | "defaults">;
+  limits: EngineInfo["limits"];
+  /** Chooses the seed where the request asks for any: 0 to 2³² − 1. */
+  randomSeed?: () => number;
+}
+
+/** A request and what came with it. */
+export interface ParsedRequest {
+  request: GenerateRequest;
+  /** The file of `init_image`, not decoded yet: `request.initImage` is to be set from it. */
+  initImageFile?: Uint8Array<ArrayBuffer>;
+  /** Names of fields that mean nothing here. */
+  ignored: string[];
+}
+
+const largestPrompt = 20_000;
+
+/**
+ * Every field of a request by its name on the wire. `default` may be the model's; a field with neither default nor
+ * `optional` is required. Parser and documentation both come from this table.
+ */
+export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) {
+  const side = whole({ min: limits.multiple, max: limits.maxSide, multipleOf: limits.multiple });
+  return {
+    prompt: field(text({ maxBytes: largestPrompt }), undefined, "What the picture shows"),
+    negative_prompt: field(text({ maxBytes: largestPrompt }), "", "What it should not show"),
+    width: field(side, defaults.width, "Pixels"),
+    height: field(side, defaults.height, "Pixels"),
+    steps: field(whole({ min: 1, max: 150 }), defaults.steps, "Denoising steps"),
+    cfg_scale: field(
+      decimal({ min: 0, max: 100 }),
+      defaults.guidanceScale,
+      "Weight of the prompt; up to 1 it is used alone",
+    ),
+    sampler: field(samplerName, defaults.sampler, "How noise is removed"),
+    scheduler: field(schedulerName, defaults.scheduler, "How noise levels are spread"),
+    seed: field(whole({ min: -1, max: 2 ** 32 - 1 }), -1, "Same seed, same picture; -1 chooses one"),
+    rng: field(choice(["nv", "cpu"]), "nv", "Whose random numbers: as on an NVIDIA GPU, or as torch on a CPU"),
+    n: field(whole({ min: 1, max: 1 }), 1, "Pictures"),
+    strength: field(decimal({ min: 0, max: 1, aboveMin: true }), 0.75, "Share of the steps run on init_image"),
+    eta: field(decimal({ min: 0, max: 1 }), 0, "Noise that DDIM adds at each step"),
+    model: field(choice([name]), name, "The loaded model"),
+  };
+}
+
+/** A sampler by any of its names; one like "DPM++ 2M Karras" gives a scheduler as well. */
+const samplerName: Field<ReturnType<typeof findSampler>> = {
+  schema: { type: "string", examples: samplerNames },
+  parse: (name, value) => named(findSampler, name, value),
+};
+
+const schedulerName: Field<SchedulerName> = {
+  schema: { type: "string", examples: schedulerNames },
+  parse: (name, value) => named(findScheduler, name, value),
+};
+
+/** What `find` makes of a name; the sentence of its RangeError becomes the field's. */
+function named<T>(find: (text: string) => T, name: string, value: unknown): T {
+  if (typeof value !== "string") throw wrong(name, "a name", value);
+  try {
+    return find(value);
+  } catch (error) {
+    if (error instanceof RangeError) throw new RequestError(name, error.message);
+    throw error;
+  }
+}
+
+/** The name of the one field that is a file: base64, a data URL, or an uploaded PNG or JPEG. */
+export const fileField = "init_image";
+
+interface RequestField<T> extends Field<T> {
+  /** As it would stand in a request. */
+  default: unknown;
+  description: string;
+}
+
+function field<T>(kind: Field<T>, value: unknown, description: string): RequestField<T> {
+  return { ...kind, default: value, description };
+}
+
+/**
+ * A request from its fields: text from a query or form, JSON values from a body, bytes for an uploaded file. A field
+ * that is null counts as absent.
+ *
+ * @throws RequestError on the first field that will not do
+ */
+export function parseRequest(fields: ReadonlyMap<string, unknown>, context: RequestContext): ParsedRequest {
+  const table = fieldsOf(context);
+  const read = <T>(name: string, { parse, default: absent }: RequestField<T>): T => {
+    const value = fields.get(name) ?? absent;
+    if (value === undefined) throw new RequestError(name, `Field ${name} is missing, text would do, even an empty one`);
+    return parse(name, value);
+  };
+  const seed = read("seed", table.seed);
+  const { sampler, scheduler = "automatic" } = read("sampler", table.sampler);
+  // The model's own scheduler goes with its own sampler; with another it may not even exist.
+  const absentScheduler = fields.get("sampler") == null ? table.scheduler.default : scheduler;
+  read("n", table.n);
+  read("model", table.model);
+  const request: GenerateRequest = {
+    prompt: read("prompt", table.prompt),
+    negativePrompt: read("negative_prompt", table.negative_prompt),
+    width: read("width", table.width),
+    height: read("height", table.height),
+    steps: read("steps", table.steps),
+    guidanceScale: read("cfg_scale", table.cfg_scale),
+    sampler,
+    scheduler: read("scheduler", { ...table.scheduler, default: absentScheduler }),
+    seed: seed === -1 ? (context.randomSeed ?? anySeed)() : seed,
+    rng: read("rng", table.rng),
+    eta: read("eta", table.eta),
+    strength: read("strength", table.strength),
+  };
+  checkArea(request, context.limits);
+  const initImageFile = parseFile(fields.get(fileField) ?? undefined);
+  if (initImageFile && Math.floor(request.steps * request.strength) < 1) {
+    const message = `Field strength is ${request.strength}, which leaves none of ${request.steps} steps, ` +
+      `${Math.min(1, Math.ceil(1000 / request.steps) / 1000)} or more would do`;
+    throw new RequestError("strength", message);
+  }
+  const ignored = [...fields.keys()].filter((name) => name !== fileField && !Object.hasOwn(table, name));
+  return { request, initImageFile, ignored };
+}
+
+function anySeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/** Refuses an area that the device cannot run, and says which size of the same shape it can. */
+function checkArea({ width, height }: GenerateRequest, { maxPixels, multiple }: EngineInfo["limits"]): void {
+  if (width * height <= maxPixels) return;
+  const shrink = Math.sqrt(maxPixels / (width * height));
+  const [wide, high] = [width, height].map((side) => Math.max(1, Math.floor(side * shrink / multiple)) * multiple);
+  throw new RequestError(
+    width >= height ? "width" : "height",
+    `Fields width and height are ${width}×${height} pixels, more than the ${maxPixels} of this device, ` +
+      `${wide}×${high} would do`,
+  );
+}
+
+/** The bytes of an upload, of base64 or of a data URL. */
+function parseFile(value: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (value === undefined || value instanceof Uint8Array) return value as Uint8Array<ArrayBuffer> | undefined;
+  const wanted = "base64, a data URL or an uploaded file";
+  if (typeof value !== "string") throw wrong(fileField, wanted, value);
+  if (/^https?:/i.test(value)) {
+    throw new RequestError(
+      fileField,
+      `Field ${fileField} is the address ${show(value)}, the picture itself as ${wanted} would do`,
+    );
+  }
+  try {
+    return decodeBase64(value.replace(/^data:[^,]*;base64,/i, ""));
+  } catch {
+    throw wrong(fileField, wanted, value);
+  }
 }

@@ -1,0 +1,147 @@
+/** The Worker that owns the GPU, as everything outside it sees it: this is the only file that knows there is one. */
+import type { EngineFailure, EngineInfo, FromWorker, JobEvent, Precision, ToWorker } from "./protocol.ts";
+import type { GenerateRequest } from "./request.ts";
+
+/** A job or an engine that failed, with the failure's code. */
+export class EngineError extends Error {
+  override name = "EngineError";
+  constructor(readonly code: EngineFailure["code"], message: string) {
+    super(message);
+  }
+}
+
+/** What the engine is doing: `failed` is final, its jobs have failed and new ones will. */
+export type EngineStatus =
+  | { state: "loading" }
+  | { state: "ready"; info: EngineInfo }
+  | { state: "failed"; error: EngineError };
+
+/** What happens to a job that does not fail: started, step…, rows…, done. */
+export type JobProgress = Exclude<JobEvent, { type: "cancelled" | "failed" }>;
+
+export interface Engine {
+  /** Resolves once pictures can be made; rejects with an EngineError when the model or a device cannot be had. */
+  readonly ready: Promise<EngineInfo>;
+  readonly status: EngineStatus;
+  /**
+   * Runs one job and yields its events as they come, whether or not they are read. Fails with an EngineError, or with
+   * the signal's reason once the engine has given the job up; cancelling the stream gives it up as well.
+   */
+  generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress>;
+  /** Ends the Worker and with it the device; jobs still running fail. */
+  close(): void;
+}
+
+export interface EngineOptions {
+  /** A folder in the layout that `weights/README.md` describes. */
+  model: string;
+  /** Index or part of the name of the adapter. */
+  gpu?: string;
+  precision?: Precision;
+  /** Takes what the engine has to tell whoever runs it, a line at a time. */
+  log?: (line: string) => void;
+}
+
+interface Job {
+  controller: ReadableStreamDefaultController<JobProgress>;
+  signal: AbortSignal;
+  /** Stops listening to the signal. */
+  release(): void;
+}
+
+/** Starts the Worker, which loads the model and opens the device. */
+export function createEngine({ model, gpu, precision, log = () => {} }: EngineOptions): Engine {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
+  const jobs = new Map<string, Job>();
+  const ready = Promise.withResolvers<EngineInfo>();
+  ready.promise.catch(() => {}); // whoever awaits it hears of it; nobody has to
+  let status: EngineStatus = { state: "loading" };
+
+  const send = (message: ToWorker) => worker.postMessage(message);
+
+  /** Takes a job off the list, so that its later events go nowhere. */
+  function finish(id: string): Job | undefined {
+    const job = jobs.get(id);
+    jobs.delete(id);
+    job?.release();
+    return job;
+  }
+
+  function fail({ code, message }: EngineFailure): void {
+    const error = new EngineError(code, message);
+    if (status.state !== "failed") status = { state: "failed", error };
+    ready.reject(error);
+    for (const id of [...jobs.keys()]) finish(id)?.controller.error(error);
+  }
+
+  worker.onmessage = ({ data: message }: MessageEvent<FromWorker>) => {
+    switch (message.type) {
+      case "log":
+        log(message.message);
+        return;
+      case "ready":
+        status = { state: "ready", info: message.info };
+        ready.resolve(message.info);
+        return;
+      case "unready":
+        fail(message.error);
+        return;
+      case "started":
+      case "step":
+      case "rows":
+        jobs.get(message.id)?.controller.enqueue(message);
+        return;
+      case "done": {
+        const job = finish(message.id);
+        job?.controller.enqueue(message);
+        job?.controller.close();
+        return;
+      }
+      case "cancelled": {
+        const job = finish(message.id);
+        job?.controller.error(job.signal.reason);
+        return;
+      }
+      case "failed":
+        finish(message.id)?.controller.error(new EngineError(message.error.code, message.error.message));
+        return;
+      default:
+        message satisfies never;
+    }
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    fail({ code: "internal", message: `The engine's Worker failed: ${event.message}` });
+    worker.terminate();
+  };
+  worker.onmessageerror = () => fail({ code: "internal", message: "The engine's Worker sent what cannot be read" });
+  send({ type: "start", model, gpu, precision });
+
+  return {
+    ready: ready.promise,
+    get status() {
+      return status;
+    },
+
+    generate(id, request, signal) {
+      return new ReadableStream<JobProgress>({
+        start(controller) {
+          if (status.state === "failed") return controller.error(status.error);
+          if (signal.aborted) return controller.error(signal.reason);
+          const cancel = () => send({ type: "cancel", id });
+          signal.addEventListener("abort", cancel, { once: true });
+          jobs.set(id, { controller, signal, release: () => signal.removeEventListener("abort", cancel) });
+          send({ type: "generate", id, request });
+        },
+        cancel() {
+          if (finish(id)) send({ type: "cancel", id });
+        },
+      }, { highWaterMark: Infinity });
+    },
+
+    close() {
+      fail({ code: "internal", message: "The engine was closed" });
+      worker.terminate();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * The kinds of fields a request is made of: each checks one value that arrived as text (query, form) or as JSON, and
+ * describes itself as JSON Schema.
+ */
+
+/** A value that a request cannot be made from: one sentence naming the field, the value found and what would do. */
+export class RequestError extends Error {
+  override name = "RequestError";
+  constructor(readonly field: string, message: string) {
+    super(message);
+  }
+}
+
+/** One field: how its value is checked and how it is described. */
+export interface Field<T> {
+  /** @throws RequestError naming `name` */
+  parse(name: string, value: unknown): T;
+  readonly schema: Readonly<Record<string, unknown>>;
+}
+
+/** Text of at most `maxBytes` bytes of UTF-8. */
+export function text({ maxBytes }: { maxBytes: number }): Field<string> {
+  return {
+    schema: { type: "string", maxLength: maxBytes },
+    parse(name, value) {
+      if (typeof value !== "string") throw wrong(name, "text", value);
+      const bytes = value.length > maxBytes ? value.length : new TextEncoder().encode(value).length;
+      if (bytes > maxBytes) {
+        throw new RequestError(name, `Field ${name} has more than ${maxBytes} bytes, ${maxBytes} or fewer would do`);
+      }
+      if (value.includes("\0")) {
+        throw new RequestError(name, `Field ${name} holds a NUL character, text without would do`);
+      }
+      if (!value.isWellFormed()) {
+        throw new RequestError(name, `Field ${name} holds half of a surrogate pair, well-formed Unicode would do`);
+      }
+      return value;
+    },
+  };
+}
+
+/** A whole number from `min` to `max`, and a multiple of `multipleOf`. */
+export function whole({ min, max, multipleOf = 1 }: { min: number; max: number; multipleOf?: number }): Field<number> {
+  const kind = multipleOf === 1 ? "a whole number" : `a multiple of ${multipleOf}`;
+  return {
+    schema: { type: "integer", minimum: min, maximum: max, ...(multipleOf > 1 && { multipleOf }) },
+    parse(name, value) {
+      const number = typeof value === "string" && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+      if (!isWhole(number) || number < min || number > max || number % multipleOf !== 0) {
+        throw wrong(name, `${kind} from ${min} to ${max}`, value);
+      }
+      return number + 0; // not −0
+    },
+  };
+}
+
+/** A number from `min` to `max`, both inclusive unless `aboveMin`. */
+export function decimal(
+  { min, max, aboveMin = false }: { min: number; max: number; aboveMin?: boolean },
+): Field<number> {
+  return {
+    schema: { type: "number", [aboveMin ? "exclusiveMinimum" : "minimum"]: min, maximum: max },
+    parse(name, value) {
+      const number = typeof value === "string" && /^-?(\d{1,15}(\.\d*)?|\.\d+)$/.test(value) ? Number(value) : value;
+      if (typeof number !== "number" || !(number <= max) || number < min || (aboveMin && number === min)) {
+        throw wrong(name, aboveMin ? `a number above ${min}, up to ${max}` : `a number from ${min} to ${max}`, value);
+      }
+      return number + 0;
+    },
+  };
+}
+
+/** One of a few names. */
+export function choice<const Name extends string>(names: readonly Name[]): Field<Name> {
+  return {
+    schema: { type: "string", enum: names },
+    parse(name, value) {
+      const found = names.find((candidate) => candidate === value);
+      if (found === undefined) throw wrong(name, names.join(" or "), value);
+      return found;
+    },
+  };
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+/** "Field steps is "1e9", a whole number from 1 to 150 would do". */
+export function wrong(name: string, wanted: string, found: unknown): RequestError {
+  return new RequestError(name, `Field ${name} is ${show(found)}, ${wanted} would do`);
+}
+
+/** A value as it stands in a sentence, cut to a readable length. */
+export function show(value: unknown): string {
+  if (value instanceof Uint8Array) return `a file of ${value.length} bytes`;
+  const json = JSON.stringify(value) ?? String(value);
+  return json.length <= 60 ? json : `${[...json].slice(0, 57).join("")}…`;
+}

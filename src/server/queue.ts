@@ -1,0 +1,142 @@
+/** Whose turn it is: first in, first out, one job at a time, and no more than a fixed number held at once. */
+
+/** The queue holds as many jobs as it may. */
+export class QueueFullError extends Error {
+  override name = "QueueFullError";
+  constructor(capacity: number, readonly retryAfterMs: number) {
+    super(`The queue holds ${capacity} jobs and takes no more, ${Math.ceil(retryAfterMs / 1000)} s from now would do`);
+  }
+}
+
+/** The server is stopping and takes no new jobs. */
+export class DrainingError extends Error {
+  override name = "DrainingError";
+  constructor(readonly retryAfterMs: number) {
+    super("The server is stopping and takes no new jobs, another server or a later time would do");
+  }
+}
+
+/** One job's place, from being accepted to being left; leaving twice does no harm. */
+export interface Place {
+  /** Jobs before this one, the running one included. */
+  readonly position: number;
+  /** Resolves when nothing else runs, with the milliseconds since the place was taken; rejects with the signal's reason. */
+  turn(signal: AbortSignal): Promise<number>;
+  /** Gives the place up; what a `completed` job took goes into the estimate for others. */
+  leave(outcome?: { completed: boolean }): void;
+}
+
+interface Job {
+  work: number;
+  enteredMs: number;
+  startedMs?: number;
+  /** Set while the job waits for its turn. */
+  start?: () => void;
+}
+
+/** How much of the estimate the newest job makes up. */
+const newestShare = 0.3;
+/** The guess for a job before any was measured. */
+const unmeasuredMs = 10_000;
+
+/** A bounded queue. A job's `work` is any measure that its time is proportional to, for the estimates. */
+export class Queue {
+  readonly capacity: number;
+  readonly #now: () => number;
+  /** Every job held: the running one, those that wait, and those whose pictures are still being read. */
+  readonly #held: Job[] = [];
+  #running?: Job;
+  #msPerWork?: number;
+  #draining?: PromiseWithResolvers<void>;
+
+  /** `now` gives milliseconds from any fixed point. */
+  constructor({ capacity, now = () => performance.now() }: { capacity: number; now?: () => number }) {
+    this.capacity = capacity;
+    this.#now = now;
+  }
+
+  /** Jobs held, the running one included. */
+  get length(): number {
+    return this.#held.length;
+  }
+
+  get draining(): boolean {
+    return this.#draining !== undefined;
+  }
+
+  /** Milliseconds until the jobs held now are done, judged by those before them; a second at least. */
+  get estimatedMs(): number {
+    const elapsed = this.#running ? this.#now() - this.#running.startedMs! : 0;
+    const needed = this.#held.reduce(
+      (ms, { work }) => ms + (this.#msPerWork ? work * this.#msPerWork : unmeasuredMs),
+      0,
+    );
+    return Math.max(1000, needed - elapsed);
+  }
+
+  /**
+   * Takes a place at the end, to be left whatever happens.
+   *
+   * @throws QueueFullError or DrainingError
+   */
+  enter({ work }: { work: number }): Place {
+    if (this.#draining) throw new DrainingError(this.estimatedMs);
+    if (this.length >= this.capacity) throw new QueueFullError(this.capacity, this.estimatedMs);
+    const job: Job = { work, enteredMs: this.#now() };
+    this.#held.push(job);
+    const position = () => this.#held.indexOf(job);
+    return {
+      get position() {
+        return position();
+      },
+      turn: (signal) => this.#turn(job, signal),
+      leave: (outcome) => this.#leave(job, outcome),
+    };
+  }
+
+  /** Refuses new jobs from now on; resolves when the last one has left. */
+  drain(): Promise<void> {
+    this.#draining ??= Promise.withResolvers();
+    if (this.length === 0) this.#draining.resolve();
+    return this.#draining.promise;
+  }
+
+  async #turn(job: Job, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    job.start = resolve;
+    this.#next();
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+    return job.startedMs! - job.enteredMs;
+  }
+
+  /** Starts the first job that waits, unless one runs. A job that is not ready yet holds up none behind it. */
+  #next(): void {
+    if (this.#running) return;
+    const job = this.#held.find(({ start }) => start);
+    if (!job) return;
+    this.#running = job;
+    job.startedMs = this.#now();
+    job.start!();
+    job.start = undefined;
+  }
+
+  #leave(job: Job, { completed } = { completed: false }): void {
+    const at = this.#held.indexOf(job);
+    if (at < 0) return;
+    this.#held.splice(at, 1);
+    if (completed && job.startedMs !== undefined) {
+      const measured = (this.#now() - job.startedMs) / job.work;
+      this.#msPerWork = this.#msPerWork ? this.#msPerWork + newestShare * (measured - this.#msPerWork) : measured;
+    }
+    if (this.#running === job) this.#running = undefined;
+    this.#next();
+    if (this.length === 0) this.#draining?.resolve();
+  }
+}

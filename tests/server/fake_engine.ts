@@ -1,0 +1,98 @@
+/** An engine that a test drives by hand, event by event, in place of the Worker; its pictures are real filtered rows. */
+import { type Engine, EngineError, type EngineStatus, type JobProgress } from "../../src/engine/client.ts";
+import type { EngineFailure, EngineInfo } from "../../src/engine/protocol.ts";
+import type { GenerateRequest } from "../../src/engine/request.ts";
+import { filterRows } from "../png/filter_rows.ts";
+
+export const info: EngineInfo = {
+  model: {
+    name: "tiny",
+    hash: "0123456789",
+    defaults: { width: 64, height: 64, steps: 8, guidanceScale: 3, sampler: "dpmpp_2m", scheduler: "automatic" },
+  },
+  adapter: { name: "llvmpipe", backend: "vulkan", software: true },
+  precision: "f32",
+  limits: { maxSide: 4096, maxPixels: 1024 * 1024, multiple: 8 },
+  timing: { load: 1 },
+};
+
+/** One job as the Worker has it. */
+export class FakeJob {
+  constructor(
+    readonly id: string,
+    readonly request: GenerateRequest,
+    readonly signal: AbortSignal,
+    readonly controller: ReadableStreamDefaultController<JobProgress>,
+  ) {}
+
+  start(truncatedTokens = 0): void {
+    this.controller.enqueue({ type: "started", id: this.id, truncatedTokens });
+  }
+
+  step(step: number): void {
+    this.controller.enqueue({ type: "step", id: this.id, step, steps: this.request.steps, ms: 1 });
+  }
+
+  /** Sends the rows from `top` on, of a picture in which every sample is the seed's last byte. */
+  rows(top: number, rows: number): void {
+    const { width, height, seed } = this.request;
+    const picture = filterRows(new Uint8Array(width * height * 3).fill(seed & 0xff), width);
+    const bytes = picture.slice(top * (1 + 3 * width), (top + rows) * (1 + 3 * width));
+    this.controller.enqueue({ type: "rows", id: this.id, top, rows, bytes });
+  }
+
+  done(): void {
+    this.controller.enqueue({ type: "done", id: this.id, timing: {} });
+    this.controller.close();
+  }
+
+  fail(error: EngineFailure): void {
+    this.controller.error(new EngineError(error.code, error.message));
+  }
+
+  /** What the Worker does when it has read a cancellation. */
+  cancelled(): void {
+    this.controller.error(this.signal.reason);
+  }
+
+  /** Everything from start to end. */
+  run(): void {
+    this.start();
+    for (let step = 1; step <= this.request.steps; step++) this.step(step);
+    for (let top = 0; top < this.request.height; top += 16) this.rows(top, Math.min(16, this.request.height - top));
+    this.done();
+  }
+}
+
+export class FakeEngine implements Engine {
+  readonly ready = Promise.resolve(info);
+  status: EngineStatus = { state: "ready", info };
+  readonly jobs: FakeJob[] = [];
+  #arrivals: ((job: FakeJob) => void)[] = [];
+  #taken = 0;
+
+  generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress> {
+    return new ReadableStream({
+      start: (controller) => {
+        this.jobs.push(new FakeJob(id, request, signal, controller));
+        this.#hand();
+      },
+    }, { highWaterMark: Infinity });
+  }
+
+  /** The next job that comes in. */
+  next(): Promise<FakeJob> {
+    const { promise, resolve } = Promise.withResolvers<FakeJob>();
+    this.#arrivals.push(resolve);
+    this.#hand();
+    return promise;
+  }
+
+  close(): void {}
+
+  #hand(): void {
+    while (this.#arrivals.length > 0 && this.#taken < this.jobs.length) {
+      this.#arrivals.shift()!(this.jobs[this.#taken++]);
+    }
+  }
+}
