@@ -32,8 +32,8 @@ export interface ModelFolder {
   readonly index: Json;
   /** What requests should use where they name nothing; undefined without a defaults.json. */
   readonly defaults?: FolderDefaults;
-  /** scheduler/scheduler_config.json; undefined where the index lists no scheduler. */
-  readonly scheduler?: Json;
+  /** The text of scheduler/scheduler_config.json, which may hold what JSON has not (-Infinity); undefined without a scheduler. */
+  readonly scheduler?: string;
   /** Whether the index lists a component of this name. */
   has(name: string): boolean;
   /** The folder of a component without weights, such as `tokenizer`. Throws a CheckpointError where it is missing. */
@@ -73,7 +73,7 @@ export function openFolder(path: string, { prefer = "f16", map = true }: FolderO
     defaults: listed.includes("defaults.json")
       ? checkDefaults(`${path}/defaults.json`, readObject(`${path}/defaults.json`))
       : undefined,
-    scheduler: has("scheduler") ? readObject(`${folder("scheduler")}/scheduler_config.json`) : undefined,
+    scheduler: has("scheduler") ? readText(`${folder("scheduler")}/scheduler_config.json`) : undefined,
     has,
     folder,
     component(name) {
@@ -130,14 +130,23 @@ function list(folder: string): string[] | undefined {
 function readObject(path: string): Json {
   let value: unknown;
   try {
-    value = JSON.parse(Deno.readTextFileSync(path));
+    value = JSON.parse(readText(path));
+  } catch (error) {
+    if (error instanceof CheckpointError || !(error instanceof Error)) throw error;
+    throw new CheckpointError(`Cannot read ${path}: ${error.message}`, { cause: error });
+  }
+  if (!isObject(value)) throw new CheckpointError(`Cannot read ${path}: it is not a JSON object`);
+  return value;
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new CheckpointError(`Cannot open ${path}: there is no such file`);
     if (!(error instanceof Error)) throw error;
     throw new CheckpointError(`Cannot read ${path}: ${error.message}`, { cause: error });
   }
-  if (!isObject(value)) throw new CheckpointError(`Cannot read ${path}: it is not a JSON object`);
-  return value;
 }
 
 function isObject(value: unknown): value is Json {

@@ -2,7 +2,7 @@
 import { basename, resolve } from "node:path";
 import { type ModelFolder, openFolder } from "../checkpoint/folder.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
-import { createTrajectory, type Trajectory } from "../samplers/mod.ts";
+import { createTrajectory, parseSchedulerJson, type SchedulerJson, type Trajectory } from "../samplers/mod.ts";
 import { gaussian } from "../tensor/random.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
 import { sizeLimits, whyTooLarge } from "./limits.ts";
@@ -34,6 +34,7 @@ const fallback = { steps: 20, guidanceScale: 7, sampler: "euler_a", scheduler: "
 
 export class Engine implements Disposable {
   readonly #pipeline: Pipeline;
+  readonly #schedule: SchedulerJson;
 
   private constructor(
     readonly device: Device,
@@ -43,6 +44,7 @@ export class Engine implements Disposable {
     readonly info: EngineInfo,
   ) {
     this.#pipeline = new Pipeline(model);
+    this.#schedule = parseSchedulerJson(folder.scheduler ?? "{}");
   }
 
   /** Opens the device, loads the model and makes a first picture of one step, which compiles every kernel. */
@@ -129,7 +131,7 @@ export class Engine implements Disposable {
   #trajectory({ sampler, scheduler, steps, eta, strength, initImage }: GenerateRequest): Trajectory {
     try {
       const options = { steps, eta, scheduler, strength: initImage ? strength : undefined };
-      return createTrajectory(sampler, this.folder.scheduler ?? {}, options);
+      return createTrajectory(sampler, this.#schedule, options);
     } catch (error) {
       if (error instanceof RangeError) throw new RefusedError(error.message, { cause: error });
       throw error;

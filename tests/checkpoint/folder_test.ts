@@ -37,7 +37,7 @@ const model = {
 Deno.test("the embedded model opens with its configs, defaults and every tensor", () => {
   const folder = openFolder(`${import.meta.dirname}/../../weights/tiny`);
   strictEqual(folder.index._class_name, "StableDiffusionPipeline");
-  strictEqual(folder.scheduler?.prediction_type, "epsilon");
+  strictEqual(JSON.parse(folder.scheduler ?? "").prediction_type, "epsilon");
   deepStrictEqual(folder.defaults, {
     width: 128,
     height: 128,
