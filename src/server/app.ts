@@ -47,7 +47,7 @@ export function createApp(engine: Engine, { queue, pictures, log = console.error
         place.leave();
         if (isUnexpected(error)) log(`Job ${id} failed: ${error}`);
       });
-      return new Response(picture.body, {
+      return c.body(picture.body, {
         headers: {
           "content-type": "image/png",
           "x-job-id": id,

@@ -63,14 +63,15 @@ Deno.test("the same request gives the same bytes, whichever way it comes", async
   const form = new FormData();
   form.set("prompt", "a cat");
   form.set("seed", "3");
-  const answers = [
-    server.get("prompt=a%20cat&seed=3"),
-    server.json({ prompt: "a cat", seed: 3 }),
-    server.post(form),
-    server.post(new URLSearchParams({ prompt: "a cat", seed: "3" })),
+  const ways = [
+    () => server.get("prompt=a%20cat&seed=3"),
+    () => server.json({ prompt: "a cat", seed: 3 }),
+    () => server.post(form),
+    () => server.post(new URLSearchParams({ prompt: "a cat", seed: "3" })),
   ];
   const pictures: string[] = [];
-  for (const answer of answers) {
+  for (const send of ways) {
+    const answer = send();
     (await server.engine.next()).run();
     pictures.push(encodeBase64(await (await answer).bytes()));
   }
@@ -264,13 +265,14 @@ Deno.test("init_image is read from a form, from base64 and from a data URL, and 
   form.set("prompt", "x");
   form.set("init_image", new File([file], "in.jpg"));
   const base64 = encodeBase64(file);
-  const answers = [
-    server.post(form),
-    server.json({ prompt: "x", init_image: base64 }),
-    server.json({ prompt: "x", init_image: `data:image/jpeg;base64,${base64}` }),
+  const ways = [
+    () => server.post(form),
+    () => server.json({ prompt: "x", init_image: base64 }),
+    () => server.json({ prompt: "x", init_image: `data:image/jpeg;base64,${base64}` }),
   ];
   const pictures: Uint8Array[] = [];
-  for (const answer of answers) {
+  for (const send of ways) {
+    const answer = send();
     const job = await server.engine.next();
     pictures.push(job.request.initImage!);
     job.run();
