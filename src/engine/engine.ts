@@ -5,6 +5,7 @@ import { type Device, openDevice } from "../gpu/device.ts";
 import { createTrajectory, parseSchedulerJson, type SchedulerJson, type Trajectory } from "../samplers/mod.ts";
 import { gaussian } from "../tensor/random.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
+import type { Canvas, CanvasSize } from "./canvas.ts";
 import { sizeLimits, whyTooLarge } from "./limits.ts";
 import { createBackend, loadStableDiffusion, type StableDiffusion } from "./model.ts";
 import { Pipeline, type PipelineInput } from "./pipeline.ts";
@@ -77,6 +78,11 @@ export class Engine implements Disposable {
     lap("warm");
     stack.move();
     return engine;
+  }
+
+  /** The plans of a size, for profiles. */
+  canvas(size: CanvasSize): Canvas {
+    return this.#pipeline.canvas(size);
   }
 
   /** Bytes on the GPU: weights, and plans of the sizes kept. */

@@ -93,6 +93,8 @@ export interface Dispatch {
   constants: Constants;
   shape: ShapeValues;
   workgroups: readonly [number, number, number];
+  /** Multiplications and additions, where they are what takes the time. */
+  flops: number;
 }
 
 /** What an op records. */
@@ -104,6 +106,8 @@ export interface Recording {
   workgroups: readonly number[];
   /** Iterations of all loops of one invocation together: a software driver stops silently at 65,535. */
   loops?: number;
+  /** Multiplications and additions of the formula, for profiles; left out where memory is what takes the time. */
+  flops?: number;
 }
 
 const maxWorkgroups = 65535;
@@ -144,7 +148,7 @@ export class Graph {
 
   #push(
     kernel: Kernel,
-    { operands, constants = {}, shape = {}, workgroups, loops = 0 }: Recording,
+    { operands, constants = {}, shape = {}, workgroups, loops = 0, flops = 0 }: Recording,
     writes: string,
   ): void {
     for (const operand of Object.values(operands)) {
@@ -163,7 +167,7 @@ export class Graph {
         `Cannot dispatch ${kernel.name}: ${loops} loop iterations in one invocation, ${maxLoops} at most`,
       );
     }
-    this.dispatches.push({ kernel, operands, writes, constants, shape, workgroups: [x, y, z] });
+    this.dispatches.push({ kernel, operands, writes, constants, shape, workgroups: [x, y, z], flops });
   }
 }
 

@@ -7,11 +7,21 @@ import { fuse } from "./fuse.ts";
 import { type Graph, type Operand, rowsOf, type Storage, Value, vec4s } from "./graph.ts";
 import { assignSlots, lifetimes } from "./slots.ts";
 
-interface Launch {
+/** One dispatch, ready to encode. */
+export interface Launch {
   label: string;
+  /** Multiplications and additions, 0 where memory takes the time. */
+  flops: number;
+  /** Bytes of the values it reads and writes, each counted once. */
+  bytes: number;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   workgroups: readonly [number, number, number];
+}
+
+/** Dispatches of one pipeline over as many workgroups take about as long: timings put them in one row. */
+export function launchKey({ label, workgroups }: Launch): string {
+  return `${label} ${workgroups.join("×")}`;
 }
 
 /** Memory of a plan, in bytes. */
@@ -98,7 +108,12 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
     });
     const bindGroup = device.gpu.createBindGroup({ label: pipeline.label, layout: pipeline.layout, entries });
     offset += strides[i];
-    return { label: pipeline.label, pipeline: pipeline.pipeline, bindGroup, workgroups: dispatch.workgroups };
+    const { workgroups, flops } = dispatch;
+    const values = new Set(
+      Object.values(dispatch.operands).filter((operand) => operand instanceof Value).map(({ storage }) => storage),
+    );
+    const bytes = [...values].reduce((sum, { bytes }) => sum + bytes, 0);
+    return { label: pipeline.label, pipeline: pipeline.pipeline, bindGroup, workgroups, flops, bytes };
   });
   device.gpu.queue.writeBuffer(uniforms, 0, shapes.buffer);
   const report: PlanReport = {
@@ -143,8 +158,9 @@ export class Plan implements Disposable {
   }
 
   #runTimed(encoder: GPUCommandEncoder, timings: Timings): void {
-    for (const { label, pipeline, bindGroup, workgroups } of this.launches) {
-      const pass = encoder.beginComputePass({ timestampWrites: timings.next(label) });
+    for (const launch of this.launches) {
+      const { pipeline, bindGroup, workgroups } = launch;
+      const pass = encoder.beginComputePass({ timestampWrites: timings.next(launchKey(launch)) });
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindGroup);
       pass.dispatchWorkgroups(...workgroups);

@@ -43,6 +43,7 @@ function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scal
       : { ...common, SIZE4: size4, PAIRS: Math.ceil(QUERIES * size4 / 64) },
     shape: { queries, keys, heads, size4, scale },
     workgroups: [Math.ceil(queries / QUERIES), heads, images],
+    flops: 16 * images * heads * queries * keys * size4,
     loops: Math.ceil(keys / KEYS) * (size4 + 1) + (LANES ? 0 : keys * (2 + Math.ceil(QUERIES * size4 / 64))),
   });
 }

@@ -97,6 +97,7 @@ function matmul(
     shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1 },
     workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
     loops: picture.taps * (in4 + 1),
+    flops: 2 * rows * picture.taps * channels * output.shape.at(-1)!,
   });
 }
 
