@@ -84,6 +84,9 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
   };
 }
 
+/** A field of a request that is not a file. */
+export type FieldName = keyof ReturnType<typeof fieldsOf>;
+
 /** A sampler by any of its names; one like "DPM++ 2M Karras" gives a scheduler as well. */
 const samplerName: Field<ReturnType<typeof findSampler>> = {
   schema: { type: "string", examples: samplerNames },

@@ -1,0 +1,165 @@
+/** `deno task generate "a prompt" -o out.png`: one picture by the server's own engine, without the server. */
+import { dirname } from "node:path";
+import { parseArgs } from "node:util";
+import { createEngine, EngineError } from "../engine/client.ts";
+import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
+import { encodePicture } from "../engine/picture.ts";
+import { type FieldName, parseRequest, RequestError } from "../engine/request.ts";
+import { concat } from "../png/chunk.ts";
+import { PictureError, PictureReader } from "../image/read.ts";
+import { showProgress } from "./progress.ts";
+
+/** Flags that are fields of a request, in the server's words with hyphens. */
+export const fieldFlags = [
+  "negative_prompt",
+  "width",
+  "height",
+  "steps",
+  "cfg_scale",
+  "sampler",
+  "scheduler",
+  "seed",
+  "rng",
+  "n",
+  "strength",
+  "eta",
+] as const satisfies FieldName[];
+
+const help = `Makes one picture and writes it as PNG.
+
+Usage: deno task generate "a prompt" [-o out.png] [options]
+
+  -o, --output FILE        where the picture goes, out.png where not given
+  --negative-prompt TEXT   what it should not show
+  --width, --height N      pixels, multiples of 8
+  --steps N                1 to 150
+  --cfg-scale N            weight of the prompt
+  --sampler NAME           ddim, ddpm, euler, euler_a or dpmpp_2m, or A1111's names
+  --scheduler NAME         automatic or karras
+  --seed N                 0 to 4294967295; -1 chooses one
+  --rng NAME               nv or cpu
+  --init-image FILE        PNG or JPEG to start from, with --strength above 0 to 1
+  --eta N                  0 to 1, of DDIM
+  --model NAME|DIR         ${defaultModel} where not given
+  --gpu INDEX|NAME         adapter to use
+  --help                   this text
+
+What is not given is the model's default.`;
+
+/** A command line that makes no sense, as one sentence. */
+class UsageError extends Error {
+  override name = "UsageError";
+}
+
+interface CommandLine {
+  fields: Map<string, unknown>;
+  output: string;
+  model: string;
+  gpu?: string;
+}
+
+if (import.meta.main) Deno.exit(await run(Deno.args));
+
+/** Runs the command and resolves with its exit code: 0, 1 for a failure, 2 for what was asked wrongly. */
+export async function run(args: string[]): Promise<number> {
+  try {
+    const commandLine = await parseCommandLine(args);
+    if (commandLine) await generate(commandLine);
+    else console.log(help);
+    return 0;
+  } catch (error) {
+    const wronglyAsked = [UsageError, RequestError, PictureError, ModelNotFoundError].some((kind) =>
+      error instanceof kind
+    );
+    if (!wronglyAsked && !(error instanceof EngineError)) throw error;
+    console.error((error as Error).message);
+    return wronglyAsked || (error instanceof EngineError && error.code === "invalid_request") ? 2 : 1;
+  }
+}
+
+async function generate({ fields, output, model, gpu }: CommandLine): Promise<void> {
+  const terminal = Deno.stderr.isTerminal();
+  const progress = showProgress({ terminal, write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)) });
+  const engine = createEngine({
+    model: locateModel(model, { modelsDir: Deno.env.get("MODELS_DIR") }),
+    gpu,
+    log: console.error,
+  });
+  using pictures = new PictureReader();
+  try {
+    const info = await engine.ready;
+    const { request, initImageFile } = parseRequest(fields, info);
+    if (initImageFile) request.initImage = await pictures.read(initImageFile, request);
+    const events = engine.generate("cli", request, new AbortController().signal);
+    const began = performance.now();
+    const pieces = encodePicture(events, {
+      request,
+      model: info.model,
+      observe(event) {
+        if (event.type === "step") progress.step(event.step, event.steps, event.ms);
+        if (event.type === "started" && event.truncatedTokens > 0) {
+          console.error(`The prompt is ${event.truncatedTokens} tokens too long; its end was left out`);
+        }
+      },
+    });
+    await Deno.writeFile(output, concat(await Array.fromAsync(pieces)));
+    progress.end();
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.error(
+      `${output}: seed ${request.seed}, ${seconds} s on ${info.adapter.name}${
+        info.adapter.software ? " (software)" : ""
+      }`,
+    );
+  } finally {
+    progress.end();
+    engine.close();
+  }
+}
+
+async function parseCommandLine(args: string[]): Promise<CommandLine | undefined> {
+  const { values, positionals } = parseFlags(args);
+  if (values.help) return undefined;
+  if (positionals.length !== 1) {
+    throw new UsageError(`Cannot make a picture of ${positionals.length} prompts, one in quotes would do`);
+  }
+  const fields = new Map<string, unknown>([["prompt", positionals[0]]]);
+  for (const name of fieldFlags) {
+    const value = values[name.replaceAll("_", "-")];
+    if (value !== undefined) fields.set(name, value);
+  }
+  const { output = "out.png", model = Deno.env.get("MODEL") || defaultModel, gpu = Deno.env.get("GPU") || undefined } =
+    values;
+  const picture = values["init-image"];
+  if (picture !== undefined) fields.set("init_image", await readFile(`${picture}`));
+  const folder = dirname(`${output}`);
+  if (!await isFolder(folder)) throw new UsageError(`Cannot write ${output}: there is no folder ${folder}`);
+  return { fields, output: `${output}`, model: `${model}`, gpu: gpu as string | undefined };
+}
+
+function parseFlags(args: string[]): { values: Record<string, string | boolean | undefined>; positionals: string[] } {
+  const text = { type: "string" } as const;
+  const flags = ["init-image", "model", "gpu", ...fieldFlags.map((name) => name.replaceAll("_", "-"))];
+  const options = {
+    ...Object.fromEntries(flags.map((flag) => [flag, text])),
+    output: { type: "string", short: "o" } as const,
+    help: { type: "boolean", short: "h" } as const,
+  };
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split(". ")[0] : `${error}`;
+    throw new UsageError(`Cannot start: ${reason}, --help lists what would do`);
+  }
+}
+
+async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new UsageError(`Cannot read --init-image ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+}

@@ -1,0 +1,83 @@
+/** What the server is told on the command line and in its environment. */
+import { parseArgs } from "node:util";
+import { defaultModel } from "../engine/locate.ts";
+import { version } from "../engine/version.ts";
+
+export interface ServerOptions {
+  host: string;
+  port: number;
+  model: string;
+  /** Index or part of the name of the adapter; the most capable one where absent. */
+  gpu?: string;
+  /** Jobs held at once, the running one included. */
+  queue: number;
+  /** Further folder in which models are looked up by name. */
+  modelsDir?: string;
+  /** Whether a software adapter will not do. */
+  requireGpu: boolean;
+}
+
+/** A command line or environment that makes no sense, as one sentence. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** What `--help` prints. */
+export const help = `Serves Stable Diffusion over HTTP. Version ${version}.
+
+Usage: deno task serve [options]
+
+  --host ADDRESS      address to listen on        HOST    127.0.0.1
+  --port NUMBER       port to listen on           PORT    8000
+  --model NAME|DIR    model to load               MODEL   ${defaultModel}
+  --gpu INDEX|NAME    adapter to use              GPU     the most capable
+  --queue NUMBER      jobs held at once           QUEUE   64
+  --help              this text
+
+Each option is also the environment variable beside it; the last column is the default.
+MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refuses to serve on a software adapter.`;
+
+/**
+ * The options, command line before environment before defaults; undefined where help is wanted.
+ *
+ * @throws UsageError
+ */
+export function parseOptions(args: string[], env: Record<string, string | undefined>): ServerOptions | undefined {
+  const given = parseFlags(args);
+  if (given.help) return undefined;
+  const text = (flag: "host" | "port" | "model" | "gpu" | "queue") =>
+    given[flag] ?? (env[flag.toUpperCase()] || undefined);
+  const whole = (flag: "port" | "queue", absent: number, [min, max]: [number, number]) => {
+    const value = text(flag) ?? `${absent}`;
+    if (/^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
+    const name = given[flag] === undefined ? flag.toUpperCase() : `--${flag}`;
+    throw new UsageError(`Cannot use ${name} ${JSON.stringify(value)}, a whole number from ${min} to ${max} would do`);
+  };
+  return {
+    host: text("host") ?? "127.0.0.1",
+    port: whole("port", 8000, [0, 65535]),
+    model: text("model") ?? defaultModel,
+    gpu: text("gpu"),
+    queue: whole("queue", 64, [1, 100_000]),
+    modelsDir: env.MODELS_DIR || undefined,
+    requireGpu: env.REQUIRE_GPU === "1",
+  };
+}
+
+function parseFlags(args: string[]) {
+  const flag = { type: "string" } as const;
+  const options = {
+    host: flag,
+    port: flag,
+    model: flag,
+    gpu: flag,
+    queue: flag,
+    help: { type: "boolean", short: "h" },
+  } as const;
+  try {
+    return parseArgs({ args, options }).values;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split(". ")[0] : `${error}`;
+    throw new UsageError(`Cannot start: ${reason}, --help lists what would do`);
+  }
+}
