@@ -40,6 +40,8 @@ export interface EngineOptions {
   precision?: Precision;
   /** Takes what the engine has to tell whoever runs it, a line at a time. */
   log?: (line: string) => void;
+  /** The Worker's module: another one that speaks the same protocol. */
+  module?: URL;
 }
 
 interface Job {
@@ -50,8 +52,10 @@ interface Job {
 }
 
 /** Starts the Worker, which loads the model and opens the device. */
-export function createEngine({ model, gpu, precision, log = () => {} }: EngineOptions): Engine {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
+export function createEngine(
+  { model, gpu, precision, log = () => {}, module = new URL("./worker.ts", import.meta.url) }: EngineOptions,
+): Engine {
+  const worker = new Worker(module, { type: "module", name: "engine" });
   const jobs = new Map<string, Job>();
   const ready = Promise.withResolvers<EngineInfo>();
   ready.promise.catch(() => {}); // whoever awaits it hears of it; nobody has to

@@ -97,3 +97,8 @@ export function show(value: unknown): string {
   const json = JSON.stringify(value) ?? String(value);
   return json.length <= 60 ? json : `${[...json].slice(0, 57).join("")}…`;
 }
+
+/** A sentence as it continues another. */
+export function lowerFirst(sentence: string): string {
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1);
+}

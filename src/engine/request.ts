@@ -1,6 +1,6 @@
 /** What a picture is made from, and the only place where defaults are filled in. */
 import { decodeBase64 } from "@std/encoding";
-import { choice, decimal, type Field, RequestError, show, text, whole, wrong } from "./fields.ts";
+import { choice, decimal, type Field, lowerFirst, RequestError, show, text, whole, wrong } from "./fields.ts";
 import type { EngineInfo } from "./protocol.ts";
 import {
   findSampler,
@@ -104,7 +104,7 @@ function named<T>(find: (text: string) => T, name: string, value: unknown): T {
   try {
     return find(value);
   } catch (error) {
-    if (error instanceof RangeError) throw new RequestError(name, error.message);
+    if (error instanceof RangeError) throw new RequestError(name, `Field ${name}: ${lowerFirst(error.message)}`);
     throw error;
   }
 }
@@ -132,7 +132,7 @@ export function parseRequest(fields: ReadonlyMap<string, unknown>, context: Requ
   const table = fieldsOf(context);
   const read = <T>(name: string, { parse, default: absent }: RequestField<T>): T => {
     const value = fields.get(name) ?? absent;
-    if (value === undefined) throw new RequestError(name, `Field ${name} is missing, text would do, even an empty one`);
+    if (value === undefined) throw new RequestError(name, `Field ${name} is missing, even an empty text would do`);
     return parse(name, value);
   };
   const seed = read("seed", table.seed);

@@ -105,7 +105,7 @@ function dropAlpha(rgba: Uint8ClampedArray): Uint8Array<ArrayBuffer> {
 }
 
 function damaged(reason: string): PictureError {
-  return new PictureError("damaged", `Cannot read the JPEG: ${reason}`);
+  return new PictureError("damaged", `Cannot read the JPEG: ${reason}, an undamaged file would do`);
 }
 
 function unsupported(reason: string): PictureError {

@@ -28,7 +28,10 @@ export const limits = { side: 4096, pixels: 4096 * 4096 };
  */
 export function checkSize(format: string, width: number, height: number): void {
   if (width < 1 || height < 1) {
-    throw new PictureError("damaged", `Cannot read the ${format}: its header says ${width}×${height} pixels`);
+    throw new PictureError(
+      "damaged",
+      `Cannot read the ${format}: its header says ${width}×${height} pixels, 1×1 or more would do`,
+    );
   }
   if (width > limits.side || height > limits.side || width * height > limits.pixels) {
     const message = `Cannot read the ${format}: it has ${width}×${height} pixels, up to ${limits.side} a side would do`;

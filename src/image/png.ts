@@ -229,5 +229,5 @@ function spread(samples: Uint8Array, pixels: Uint8Array, { first, step, channels
 }
 
 function damaged(reason: string): PictureError {
-  return new PictureError("damaged", `Cannot read the PNG: ${reason}`);
+  return new PictureError("damaged", `Cannot read the PNG: ${reason}, an undamaged file would do`);
 }

@@ -5,6 +5,10 @@ import { parseMultipart } from "./multipart.ts";
 /** Largest body that is read. */
 export const maxBodyBytes = 16 << 20;
 
+/** Bodies that would do, in words. */
+const jsonSample = '{"prompt": "…"}';
+const formSample = "one as curl -F sends it";
+
 /**
  * Every field by its name: text from a query or form, bytes for an uploaded file, JSON values as they are. A field that
  * is given more than once is an array, which no parser accepts.
@@ -61,28 +65,28 @@ function parseJson(bytes: Uint8Array): [string, unknown][] {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw malformed(`is not JSON (${error instanceof Error ? error.message : error})`);
+    throw malformed(`is not JSON (${error instanceof Error ? error.message : error})`, jsonSample);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw malformed(`is JSON but no object, {"prompt": "…"} would do`);
+    throw malformed("is JSON but no object", jsonSample);
   }
   return Object.entries(value);
 }
 
 function parseForm(bytes: Uint8Array<ArrayBuffer>, type: string): [string, unknown][] {
   const boundary = /;\s*boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(type);
-  if (!boundary) throw malformed("is a form, but its type names no boundary");
+  if (!boundary) throw malformed("is a form, but its type names no boundary", formSample);
   try {
     const parts = parseMultipart(bytes, boundary[1] ?? boundary[2]);
     return parts.map((
       { name, filename, data },
     ) => [name, filename === undefined ? new TextDecoder().decode(data) : data]);
   } catch (error) {
-    if (error instanceof SyntaxError) throw malformed(`is not a form: ${error.message}`);
+    if (error instanceof SyntaxError) throw malformed(`is not a form: ${error.message}`, formSample);
     throw error;
   }
 }
 
-function malformed(what: string): Refusal {
-  return new Refusal("malformed_body", `The body ${what}`);
+function malformed(what: string, sample: string): Refusal {
+  return new Refusal("malformed_body", `The body ${what.replace(/\s+/g, " ")}, ${sample} would do`);
 }

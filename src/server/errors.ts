@@ -1,6 +1,7 @@
 /** What can go wrong, as HTTP answers: the only file that knows their status codes. */
 import { EngineError } from "../engine/client.ts";
-import { RequestError } from "../engine/request.ts";
+import { lowerFirst } from "../engine/fields.ts";
+import { fileField, RequestError } from "../engine/request.ts";
 import { PictureError } from "../image/read.ts";
 import { DrainingError, QueueFullError } from "./queue.ts";
 
@@ -80,7 +81,12 @@ function answerTo(error: unknown): Answer {
     };
   }
   if (error instanceof PictureError) {
-    return { status: pictureStatus[error.refusal], code: `picture_${error.refusal}`, message, param: "init_image" };
+    return {
+      status: pictureStatus[error.refusal],
+      code: `picture_${error.refusal}`,
+      message: `Field ${fileField}: ${lowerFirst(message)}`,
+      param: fileField,
+    };
   }
   if (error instanceof Refusal) {
     return { status: refusalStatus[error.code], code: error.code, message, headers: error.headers };

@@ -70,7 +70,7 @@ Deno.test("a sampler has A1111's names too, and the model's scheduler goes with 
 });
 
 const bad: [fields: Record<string, unknown>, message: RegExp][] = [
-  [{ prompt: undefined }, /^Field prompt is missing, text would do, even an empty one$/],
+  [{ prompt: undefined }, /^Field prompt is missing, even an empty text would do$/],
   [{ prompt: null }, /^Field prompt is missing/],
   [{ prompt: 5 }, /^Field prompt is 5, text would do$/],
   [{ prompt: new Uint8Array(9) }, /^Field prompt is a file of 9 bytes, text would do$/],
@@ -97,9 +97,9 @@ const bad: [fields: Record<string, unknown>, message: RegExp][] = [
   [{ cfg_scale: Infinity }, /^Field cfg_scale is null, a number/],
   [{ cfg_scale: "1e400" }, /^Field cfg_scale is "1e400", a number/],
   [{ cfg_scale: -0.1 }, /^Field cfg_scale is -0.1, a number/],
-  [{ sampler: "bogus" }, /^There is no sampler "bogus": /],
+  [{ sampler: "bogus" }, /^Field sampler: there is no sampler "bogus": /],
   [{ sampler: 3 }, /^Field sampler is 3, a name would do$/],
-  [{ scheduler: "bogus" }, /^There is no scheduler "bogus": /],
+  [{ scheduler: "bogus" }, /^Field scheduler: there is no scheduler "bogus": /],
   [{ seed: -2 }, /^Field seed is -2, a whole number from -1 to 4294967295 would do$/],
   [{ seed: 2 ** 32 }, /^Field seed is 4294967296, a whole/],
   [{ rng: "gpu" }, /^Field rng is "gpu", nv or cpu would do$/],

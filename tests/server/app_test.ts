@@ -300,7 +300,7 @@ Deno.test("every picture that does not decode is a 4xx that names init_image", a
 });
 
 const refusals: [body: string, type: string, status: number, message: RegExp][] = [
-  ["{", "application/json", 400, /^The body is not JSON \(.+\)$/],
+  ["{", "application/json", 400, /^The body is not JSON \(.+\), \{"prompt": "…"\} would do$/],
   ["[1]", "application/json", 400, /^The body is JSON but no object, /],
   ["\xff", "application/json", 400, /./],
   ["x", "text/plain", 415, /^The body is of type "text\/plain", application\/json, /],

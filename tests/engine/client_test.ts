@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { createEngine, EngineError } from "../../src/engine/client.ts";
+import { parseRequest } from "../../src/engine/request.ts";
+import { info } from "../server/fake_engine.ts";
+
+const module = new URL("./scripted_worker.ts", import.meta.url);
+const never = new AbortController().signal;
+
+function request(prompt: string) {
+  return parseRequest(new Map([["prompt", prompt]]), info).request;
+}
+
+/** What a job's stream rejects with. */
+async function failureOf(events: ReadableStream): Promise<Error> {
+  return await Array.fromAsync(events).then(() => assert.fail("it did not fail"), (error) => error);
+}
+
+Deno.test("an engine loads, makes pictures and passes on what its Worker logs", async () => {
+  const lines: string[] = [];
+  const engine = createEngine({ model: "tiny", module, log: (line) => lines.push(line) });
+  assert.equal(engine.status.state, "loading");
+  assert.deepEqual(await engine.ready, info);
+  assert.equal(engine.status.state, "ready");
+  assert.deepEqual(lines, ["loading tiny"]);
+  const events = await Array.fromAsync(engine.generate("a", request("finish"), never));
+  assert.deepEqual(events.map(({ type }) => type), ["started", "done"]);
+  engine.close();
+});
+
+Deno.test("a model that cannot be loaded rejects ready, and every job after it", async () => {
+  const engine = createEngine({ model: "missing", module });
+  await assert.rejects(engine.ready, { name: "EngineError", code: "internal", message: "There is no such model" });
+  assert.equal(engine.status.state, "failed");
+  assert.ok(await failureOf(engine.generate("a", request("finish"), never)) instanceof EngineError);
+  engine.close();
+});
+
+Deno.test("a Worker that crashes fails its jobs, and leaves an engine that says so", async () => {
+  const engine = createEngine({ model: "tiny", module });
+  await engine.ready;
+  const jobs = [engine.generate("a", request("wait"), never), engine.generate("b", request("crash"), never)];
+  for (const error of await Promise.all(jobs.map(failureOf))) {
+    assert.ok(error instanceof EngineError);
+    assert.match(error.message, /^The engine's Worker failed: /);
+  }
+  assert.equal(engine.status.state, "failed");
+});
+
+Deno.test("a lost device fails every job, a failed job only itself", async () => {
+  const engine = createEngine({ model: "tiny", module });
+  await engine.ready;
+  const waiting = engine.generate("a", request("wait"), never);
+  const failed = await failureOf(engine.generate("b", request("fail"), never));
+  assert.ok(failed instanceof EngineError && failed.code === "out_of_memory");
+  assert.equal(engine.status.state, "ready");
+  const lost = await Promise.all([waiting, engine.generate("c", request("lose"), never)].map(failureOf));
+  assert.deepEqual(lost.map((error) => error instanceof EngineError && error.code), ["device_lost", "device_lost"]);
+  assert.equal(engine.status.state, "failed");
+  engine.close();
+});
+
+Deno.test("a job whose signal fires ends with the signal's reason once the Worker has given it up", async () => {
+  const engine = createEngine({ model: "tiny", module });
+  await engine.ready;
+  const client = new AbortController();
+  const events = engine.generate("a", request("wait"), client.signal);
+  client.abort(new DOMException("left", "AbortError"));
+  assert.equal((await failureOf(events)).name, "AbortError");
+  assert.equal((await failureOf(engine.generate("b", request("wait"), client.signal))).name, "AbortError");
+  engine.close();
+});

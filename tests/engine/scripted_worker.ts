@@ -1,0 +1,31 @@
+/// <reference lib="deno.worker" />
+/** A Worker that speaks the engine's protocol and does what the prompt says, to show what the real one rarely does. */
+import type { FromWorker, ToWorker } from "../../src/engine/protocol.ts";
+import { info } from "../server/fake_engine.ts";
+
+const send = (message: FromWorker) => self.postMessage(message);
+
+self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
+  switch (message.type) {
+    case "start":
+      send({ type: "log", message: `loading ${message.model}` });
+      if (message.model === "missing") {
+        send({ type: "unready", error: { code: "internal", message: "There is no such model" } });
+      } else send({ type: "ready", info });
+      return;
+    case "generate": {
+      const { id, request } = message;
+      send({ type: "started", id, truncatedTokens: 3 });
+      if (request.prompt === "crash") setTimeout(() => (undefined as unknown as () => void)());
+      if (request.prompt === "lose") send({ type: "unready", error: { code: "device_lost", message: "It fell off" } });
+      if (request.prompt === "fail") send({ type: "failed", id, error: { code: "out_of_memory", message: "Too big" } });
+      if (request.prompt === "finish") send({ type: "done", id, timing: { denoise: 5 } });
+      return;
+    }
+    case "cancel":
+      send({ type: "cancelled", id: message.id });
+      return;
+    case "stop":
+      self.close();
+  }
+};

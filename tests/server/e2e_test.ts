@@ -1,0 +1,269 @@
+/** The programme as it is started and used: main.ts in a process of its own, spoken to over HTTP. */
+import assert from "node:assert/strict";
+import { decode } from "fast-png";
+import { parseInfotext } from "../../src/png/infotext.ts";
+
+const root = new URL("../../", import.meta.url);
+const pictures = new URL("../oracle/bad/pictures/", import.meta.url);
+const permissions = ["net", "read", "write", "env", "ffi", "sys"].map((name) => `--allow-${name}`);
+
+/** A process of this project's, with what it writes collected as it comes. */
+class Programme implements AsyncDisposable {
+  readonly process: Deno.ChildProcess;
+  out = "";
+  errors = "";
+  readonly #ended: Promise<unknown>;
+
+  constructor(...args: string[]) {
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-check", ...permissions, ...args],
+      cwd: root,
+      stdout: "piped",
+      stderr: "piped",
+    });
+    this.process = command.spawn();
+    const collect = async (stream: ReadableStream<Uint8Array>, take: (text: string) => void) => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream() as never) as ReadableStream<string>) {
+        take(text);
+      }
+    };
+    this.#ended = Promise.all([
+      collect(this.process.stdout, (text) => this.out += text),
+      collect(this.process.stderr, (text) => this.errors += text),
+    ]);
+  }
+
+  /** Resolves with the exit code once all output is in. */
+  async exit(): Promise<number> {
+    const { code } = await this.process.status;
+    await this.#ended;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.process.kill("SIGKILL");
+    } catch { /* it has ended */ }
+    await this.exit();
+  }
+}
+
+/** A server that is ready. */
+class Server extends Programme {
+  url = "";
+
+  static async start(...args: string[]): Promise<Server> {
+    const server = new Server("main.ts", "--port", "0", ...args);
+    for (let waited = 0; server.url === ""; waited += 20) {
+      assert.ok(waited < 60_000, `not ready after a minute: ${server.out}${server.errors}`);
+      await sleep(20);
+      server.url = /http:\/\/[^,\s]+/.exec(server.out)?.[0] ?? "";
+    }
+    return server;
+  }
+
+  get(query: string, init?: RequestInit): Promise<Response> {
+    return fetch(`${this.url}/generate?${query}`, init);
+  }
+
+  async queueLength(): Promise<number> {
+    return (await (await fetch(`${this.url}/health/ready`)).json()).queue.length;
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits for something to become true. */
+async function until(holds: () => Promise<boolean>): Promise<number> {
+  const began = performance.now();
+  while (!await holds()) {
+    assert.ok(performance.now() - began < 30_000, "it has not become true in half a minute");
+    await sleep(5);
+  }
+  return performance.now() - began;
+}
+
+const prompt = "prompt=a+red+circle+on+a+blue+background";
+
+Deno.test("a prompt in, a red circle on a blue background out: the same bytes for the same seed, by any client", async () => {
+  await using server = await Server.start();
+  const file = await Deno.makeTempFile({ suffix: ".png" });
+  const args = ["-sS", "-G", `${server.url}/generate`, "--data-urlencode", "prompt=a red circle on a blue background"];
+  const curl = await new Deno.Command("curl", { args: [...args, "-d", "seed=1", "-o", file] }).output();
+  assert.ok(curl.success, new TextDecoder().decode(curl.stderr));
+  const first = await Deno.readFile(file);
+  const response = await server.get(`${prompt}&seed=1`);
+  assert.deepEqual(await response.bytes(), first);
+  assert.equal(response.headers.get("x-seed"), "1");
+
+  const png = decode(first, { checkCrc: true });
+  const pixel = (x: number, y: number) => [...png.data.slice((y * png.width + x) * 3, (y * png.width + x) * 3 + 3)];
+  const [middle, corner] = [pixel(png.width / 2, png.height / 2), pixel(4, 4)];
+  assert.ok(middle[0] > 150 && middle[2] < 100, `the middle is ${middle}`);
+  assert.ok(corner[2] > 120 && corner[0] < 100, `the corner is ${corner}`);
+  assert.equal(parseInfotext(png.text.parameters).parameters.Seed, "1");
+
+  await using command = new Programme(
+    "src/cli/generate.ts",
+    "a red circle on a blue background",
+    "--seed",
+    "1",
+    "-o",
+    file,
+  );
+  assert.equal(await command.exit(), 0, command.errors);
+  assert.deepEqual(await Deno.readFile(file), first);
+  await Deno.remove(file);
+});
+
+Deno.test("curl -F makes a picture from a picture, JPEG and PNG", async () => {
+  await using server = await Server.start();
+  for (const name of ["ok_exif_6.jpg", "ok_palette_trns.png"]) {
+    const path = new URL(name, pictures).pathname;
+    const args = ["-sS", "--fail-with-body", "-F", "prompt=a boat", "-F", `init_image=@${path}`, "-F", "strength=0.6"];
+    const { success, stdout } = await new Deno.Command("curl", { args: [...args, `${server.url}/generate`] }).output();
+    assert.ok(success, new TextDecoder().decode(stdout));
+    assert.equal(parseInfotext(decode(stdout).text.parameters).parameters["Denoising strength"], "0.6");
+  }
+});
+
+Deno.test("/health/live answers at once in the middle of a step", async () => {
+  await using server = await Server.start();
+  const picture = server.get(`${prompt}&width=320&height=320&steps=3&seed=1`).then(async (response) => {
+    await response.body?.cancel();
+    return performance.now();
+  });
+  let ended = Infinity;
+  picture.then((at) => ended = at);
+  await until(async () => await server.queueLength() === 1);
+  const waits: number[] = [];
+  while (performance.now() < ended) {
+    const began = performance.now();
+    assert.equal((await (await fetch(`${server.url}/health/live`)).json()).status, "live");
+    waits.push(performance.now() - began);
+    await sleep(10);
+  }
+  await picture;
+  waits.sort((a, b) => a - b);
+  const [median, worst] = [waits[waits.length >> 1], waits.at(-1)!];
+  console.log(`${waits.length} answers, median ${median.toFixed(1)} ms, slowest ${worst.toFixed(1)} ms`);
+  assert.ok(waits.length >= 20, `only ${waits.length} answers while the picture was made`);
+  assert.ok(median <= 30, `half of the answers took more than ${median} ms`);
+});
+
+Deno.test("a client that hangs up frees the GPU within a step or two, whether it waits or runs", async () => {
+  await using server = await Server.start();
+  const clients = [new AbortController(), new AbortController()];
+  const query = `${prompt}&steps=150&width=256&height=256`;
+  const answers = Promise.allSettled(clients.map(({ signal }) => server.get(query, { signal })));
+  await until(async () => await server.queueLength() === 2);
+  await sleep(300);
+  clients[1].abort();
+  await until(async () => await server.queueLength() === 1);
+  clients[0].abort();
+  await answers;
+  const freedMs = await until(async () => await server.queueLength() === 0);
+  assert.ok(freedMs < 3_000, `the job went on for ${freedMs} ms`);
+  assert.equal((await (await server.get(prompt)).bytes())[0], 0x89);
+  assert.equal(server.errors.includes("failed"), false, server.errors);
+});
+
+/** Requests that make no sense, the i-th of any number. */
+function malformed(i: number): [path: string, init?: RequestInit] {
+  const json = (body: unknown): [string, RequestInit] => ["/generate", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  }];
+  const random = encodeURIComponent(crypto.randomUUID());
+  const kinds: [string, RequestInit?][] = [
+    ["/generate"],
+    [`/generate?prompt=x&sampler=${random}`],
+    [`/generate?prompt=x&width=${i % 8 || 7}`],
+    [`/generate?prompt=x&steps=${i % 2 ? 0 : 1e9}`],
+    [`/generate?prompt=${"x".repeat(25_000 + i)}`],
+    [`/generate?prompt=x&seed=${random}`],
+    [`/${random}`],
+    ["/generate?prompt=x", { method: "DELETE" }],
+    json(`{"prompt": "${random}`),
+    json([i]),
+    json({ prompt: { a: i } }),
+    json({ prompt: "x", init_image: random }),
+    json({ prompt: "x".repeat(100_000) }),
+    ["/generate", { method: "POST", headers: { "content-type": "multipart/form-data; boundary=x" }, body: random }],
+    ["/generate", { method: "POST", headers: { "content-type": "image/png" }, body: random }],
+    json({ prompt: "x", init_image: "A".repeat(300_000) }),
+  ];
+  return kinds[i % kinds.length];
+}
+
+/** Bytes of memory that a process holds. */
+async function residentBytes(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return Number(/VmRSS:\s*(\d+) kB/.exec(status)![1]) * 1024;
+}
+
+Deno.test({
+  name: "400 malformed requests are answered with a sentence each, and leave the server serving and its memory flat",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    await using server = await Server.start();
+    const send = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const [path, init] = malformed(i);
+        const response = await fetch(server.url + path, init);
+        const { error } = await response.json();
+        assert.ok(response.status >= 400 && response.status < 500, `${path.slice(0, 60)}: ${response.status}`);
+        assert.match(error.message, /^(Field|The body|There is|\/generate does).* (would do|all are .*)$/);
+      }
+    };
+    await send(200); // whatever is loaded once is loaded now
+    const before = await residentBytes(server.process.pid);
+    await send(200);
+    const growth = await residentBytes(server.process.pid) - before;
+    console.log(`memory grew by ${(growth / 2 ** 20).toFixed(1)} MiB`);
+    assert.ok(growth < 24 << 20, `memory grew by ${growth >> 20} MiB`);
+    assert.equal((await (await server.get(prompt)).bytes())[0], 0x89);
+    assert.equal(await server.queueLength(), 0);
+    assert.equal(server.errors.includes("failed"), false, server.errors);
+  },
+});
+
+Deno.test("SIGTERM finishes what was accepted, refuses the rest with 503 and exits with 0", async () => {
+  await using server = await Server.start();
+  const accepted = server.get(`${prompt}&steps=40`);
+  await until(async () => await server.queueLength() === 1);
+  server.process.kill("SIGTERM");
+  await until(async () => (await fetch(`${server.url}/health/ready`)).ok === false);
+  const refused = await server.get(prompt);
+  assert.equal(refused.status, 503);
+  assert.ok(refused.headers.has("retry-after"));
+  await refused.body?.cancel();
+  assert.equal(decode(await (await accepted).bytes()).width, 128);
+  assert.equal(await server.exit(), 0, server.errors);
+});
+
+Deno.test("what cannot be started says why in one sentence: 2 for a wrong command line, 1 for the rest", async () => {
+  const holder = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const port = `${(holder.addr as Deno.NetAddr).port}`;
+  const cases: [args: string[], code: number, sentence: RegExp][] = [
+    [
+      ["main.ts", "--port", port],
+      1,
+      /^Cannot listen on 127\.0\.0\.1:\d+: the port is in use, another --port .* would do\n$/,
+    ],
+    [["main.ts", "--frobnicate"], 2, /^Cannot start: Unknown option '--frobnicate', --help lists what would do\n$/],
+    [["main.ts", "--port", "x"], 2, /^Cannot use --port "x", a whole number from 0 to 65535 would do\n$/],
+    [["main.ts", "--model", "nonesuch"], 1, /^Cannot find a model "nonesuch", .* would do: tiny\n$/],
+    [["src/cli/generate.ts"], 2, /^Cannot make a picture of 0 prompts, one in quotes would do\n$/],
+    [["src/cli/generate.ts", "x", "-o", "/nonesuch/out.png"], 2, /^Cannot write \/nonesuch\/out\.png: /],
+  ];
+  for (const [args, code, sentence] of cases) {
+    await using programme = new Programme(...args);
+    assert.equal(await programme.exit(), code, programme.errors);
+    assert.match(programme.errors.replace(/^error: XDG_RUNTIME_DIR.*\n/gm, ""), sentence);
+  }
+  holder.close();
+});

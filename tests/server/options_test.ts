@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { parseOptions, UsageError } from "../../src/server/options.ts";
+
+Deno.test("options have defaults, the environment is before them and the command line before that", () => {
+  const absent = { host: "127.0.0.1", port: 8000, model: "tiny", gpu: undefined, queue: 64, modelsDir: undefined };
+  assert.deepEqual(parseOptions([], {}), { ...absent, requireGpu: false });
+  const env = { HOST: "0.0.0.0", PORT: "80", MODEL: "a", GPU: "1", QUEUE: "2", MODELS_DIR: "/m", REQUIRE_GPU: "1" };
+  const told = { host: "0.0.0.0", port: 80, model: "a", gpu: "1", queue: 2, modelsDir: "/m", requireGpu: true };
+  assert.deepEqual(parseOptions([], env), told);
+  assert.deepEqual(parseOptions(["--port", "81", "--gpu=nvidia"], env), { ...told, port: 81, gpu: "nvidia" });
+  assert.deepEqual(parseOptions([], { HOST: "", PORT: "" }), { ...absent, requireGpu: false });
+});
+
+Deno.test("--help asks for help, whatever else is there", () => {
+  assert.equal(parseOptions(["--port", "x", "--help"], {}), undefined);
+});
+
+Deno.test("what makes no sense is a UsageError that names the flag or the variable", () => {
+  const cases: [args: string[], env: Record<string, string>, message: RegExp][] = [
+    [["--port", "65536"], {}, /^Cannot use --port "65536", a whole number from 0 to 65535 would do$/],
+    [["--queue", "0"], {}, /^Cannot use --queue "0", a whole number from 1 to 100000 would do$/],
+    [[], { PORT: "eighty" }, /^Cannot use PORT "eighty", /],
+    [["--frobnicate"], {}, /^Cannot start: Unknown option '--frobnicate', /],
+    [["extra"], {}, /^Cannot start: Unexpected argument 'extra'/],
+    [["--port"], {}, /^Cannot start: .*--port/],
+  ];
+  for (const [args, env, message] of cases) {
+    assert.throws(() => parseOptions(args, env), (error) => error instanceof UsageError && message.test(error.message));
+  }
+});
