@@ -1,0 +1,181 @@
+/** Whole pipelines: the engine's own from prompt to PNG, fed with the reference's draws. */
+import { join } from "node:path";
+import { type Canvas, latentShape } from "../engine/canvas.ts";
+import { channelsLast, type Pipeline, type PipelineInput } from "../engine/pipeline.ts";
+import { decodePng } from "../image/png.ts";
+import { encodePng } from "../png/encode.ts";
+import { createTrajectory } from "../samplers/mod.ts";
+import { roundHalfEven } from "../samplers/schedule.ts";
+import { elements } from "../tensor/shape.ts";
+import type { Case } from "./cases.ts";
+import { latentsTolerance, type Measure, NotHere, relRms, TOLERANCES } from "./compare.ts";
+import { normal } from "./hash_weights.ts";
+import type { LoadedModel } from "./models.ts";
+import { exists, type Fixture, type Goldens, type PictureIndex, Tensors } from "./oracle.ts";
+import { samplerOf } from "./trajectories.ts";
+
+/** What a case may say. Of anything else this engine knows nothing, and says so. */
+const KNOWN = new Set([
+  ...["name", "model", "mode", "prompt", "negative", "steps", "size", "guidance", "images", "eta", "strength"],
+  ...["scheduler", "scheduler_class", "scheduler_options", "karras", "source", "key", "tensors", "trace"],
+  ...["latents", "image", "steps_latents", "noise_draws", "latent_std", "image_std", "image_clipped"],
+  ...["torch_f16", "torch_error"],
+]);
+
+/** Every picture; cases of one size follow each other, so that plans are made once. */
+export function* pictureCases({ pictures }: Goldens): Generator<Case> {
+  const sizes = ({ index: { size, images = 1 } }: Fixture<PictureIndex>) => [...size, images].join();
+  for (const fixture of pictures.toSorted((a, b) => sizes(a) < sizes(b) ? -1 : sizes(a) > sizes(b) ? 1 : 0)) {
+    yield pictureCase(fixture);
+  }
+}
+
+/** One picture's case. */
+export function pictureCase(fixture: Fixture<PictureIndex>): Case {
+  return {
+    id: fixture.id,
+    on: "model",
+    model: fixture.index.model,
+    async *compare(load) {
+      checkSupported(fixture.index);
+      using tensors = new Tensors(fixture);
+      yield* comparePicture(fixture, tensors, load());
+    },
+  };
+}
+
+/** Throws NotHere where a case asks for what this engine does not have. */
+function checkSupported(index: PictureIndex): void {
+  const { mode, scheduler_class } = index;
+  if (mode !== "txt2img" && mode !== "img2img") throw new NotHere(`there is no mode ${mode}`);
+  for (const [name, value] of Object.entries(index)) {
+    if (!KNOWN.has(name) && value) throw new NotHere(`there is no option ${name}`);
+  }
+  if (!samplerOf(scheduler_class)) throw new NotHere(`there is no sampler for ${scheduler_class}`);
+}
+
+/** Latents; the golden latents decoded; and the PNG of the latents that were made here. */
+async function* comparePicture(
+  { index, folder }: Fixture<PictureIndex>,
+  tensors: Tensors,
+  model: LoadedModel,
+): AsyncGenerator<Measure> {
+  const { precision } = model.backend, pipeline = await model.pipeline();
+  const { in_channels } = pipeline.model.unet.config;
+  if (in_channels !== pipeline.model.vae.config.latent_channels) {
+    throw new NotHere(`no picture is made by a U-Net of ${in_channels} channels`);
+  }
+  const input = inputOf({ index, folder, tensors, model, pipeline });
+  const canvas = await denoised(pipeline, input), plan = canvas.step(input.guidanceScale > 1 ? 2 : 1);
+
+  const golden = channelsLast(tensors.floats(index.latents ?? "latents"), canvas.latentShape);
+  const tolerance = latentsTolerance(index.name, precision);
+  yield { group: "picture latents", error: relRms(await plan.read("latents"), golden), tolerance };
+
+  const goldenLevels = levelsOf(index, folder, tensors), levels: Uint8Array[] = [];
+  for (let i = 0; i < input.images; i++) levels.push(await pngOf(pipeline, canvas, i));
+  const { mean, largest } = levelDifference(levels, goldenLevels);
+  yield { group: "picture PNG, mean", error: mean, tolerance: TOLERANCES.pngMean[precision] };
+  yield { group: "picture PNG, largest", error: largest, tolerance: TOLERANCES.pngLargest[precision] };
+
+  plan.write("latents", golden);
+  const { height, width } = canvas.size, images = tensors.floats(index.image ?? "image"), size = 3 * height * width;
+  for (let i = 0; i < input.images; i++) {
+    await pipeline.decode(canvas, i);
+    const image = channelsLast(images.subarray(i * size, (i + 1) * size), [1, height, width, 3]);
+    const error = relRms(await canvas.decode().read("image"), image);
+    yield { group: "picture decode", error, tolerance: TOLERANCES.vae[precision] };
+  }
+}
+
+/** What the engine's pipeline is given for a case. Throws an UnsupportedScheduleError where it cannot be scheduled. */
+function inputOf(
+  { index, folder, tensors, model, pipeline }: {
+    index: PictureIndex;
+    folder: string;
+    tensors: Tensors;
+    model: LoadedModel;
+    pipeline: Pipeline;
+  },
+): PipelineInput {
+  const { scheduler_class, scheduler_options, steps, strength, eta, guidance, size: [height, width], key } = index;
+  const isFromImage = index.mode === "img2img";
+  const trajectory = createTrajectory(samplerOf(scheduler_class)!, scheduler_options, {
+    steps,
+    eta,
+    strength: isFromImage ? strength : undefined,
+  });
+  const prompts = [index.prompt].flat(), copies = index.images ?? 1, images = prompts.length * copies;
+  const negatives = Array.isArray(index.negative) ? index.negative : prompts.map(() => index.negative ?? "");
+  const tokens = (texts: readonly string[]) =>
+    texts.flatMap((text) => Array(copies).fill(Uint32Array.from(model.tokenizer.encode(text as string).ids)));
+  const draw = elements(latentShape(pipeline.model, { images, height, width }));
+  let draws = 0;
+  return {
+    images,
+    height,
+    width,
+    conditional: tokens(prompts),
+    unconditional: tokens(negatives as string[]),
+    guidanceScale: guidance,
+    trajectory,
+    initImage: isFromImage ? readPng(join(folder, `${index.name}.input.png`), height, width) : undefined,
+    noise() {
+      const k = draws++;
+      return tensors.has(`noise/${k}`) ? tensors.floats(`noise/${k}`) : normal(`${key}/noise/${k}`, draw);
+    },
+  };
+}
+
+async function denoised(pipeline: Pipeline, input: PipelineInput): Promise<Canvas> {
+  const steps = pipeline.denoise(input);
+  for (;;) {
+    const next = await steps.next();
+    if (next.done) return next.value;
+  }
+}
+
+/** The levels of a decoded picture as its PNG says them: filtered, deflated and read again. */
+async function pngOf(pipeline: Pipeline, canvas: Canvas, image: number): Promise<Uint8Array> {
+  await pipeline.decode(canvas, image);
+  const bands: Uint8Array[] = [];
+  for await (const { bytes } of pipeline.scanlines(canvas)) bands.push(bytes);
+  const pieces = await Array.fromAsync(encodePng(canvas.size, bands));
+  return decodePng(new Uint8Array(await new Blob(pieces).arrayBuffer())).pixels;
+}
+
+/** The golden levels of every picture: its PNGs where they are stored, or else the raw picture's. */
+function levelsOf(
+  { name, size: [height, width], image }: PictureIndex,
+  folder: string,
+  tensors: Tensors,
+): Uint8Array[] {
+  const raw = tensors.floats(image ?? "image"), size = 3 * height * width, pictures = raw.length / size;
+  return Array.from({ length: pictures }, (_, i) => {
+    const path = join(folder, `${name}${pictures > 1 ? `.${i}` : ""}.png`);
+    if (exists(path)) return readPng(path, height, width);
+    const last = channelsLast(raw.subarray(i * size, (i + 1) * size), [1, height, width, 3]);
+    return Uint8Array.from(last, (value) => roundHalfEven(Math.min(Math.max(value / 2 + 0.5, 0), 1) * 255));
+  });
+}
+
+function readPng(path: string, height: number, width: number): Uint8Array {
+  const picture = decodePng(Deno.readFileSync(path));
+  if (picture.height === height && picture.width === width) return picture.pixels;
+  throw new RangeError(
+    `Cannot use ${path}: it has ${picture.width}×${picture.height} pixels, its case ${width}×${height}`,
+  );
+}
+
+function levelDifference(found: Uint8Array[], golden: Uint8Array[]): { mean: number; largest: number } {
+  let sum = 0, largest = 0, count = 0;
+  for (const [picture, levels] of golden.entries()) {
+    for (const [i, level] of levels.entries()) {
+      const difference = Math.abs(found[picture][i] - level);
+      sum += difference;
+      largest = Math.max(largest, difference);
+    }
+    count += levels.length;
+  }
+  return { mean: sum / count, largest };
+}

@@ -1,0 +1,179 @@
+/** The samplers' trajectories under a closed-form denoiser: the rows in plain loops, and through the engine's kernel. */
+import { encodeRow } from "../engine/pipeline.ts";
+import type { Device } from "../gpu/device.ts";
+import { Graph } from "../graph/graph.ts";
+import { freeze } from "../graph/plan.ts";
+import { advance, ROW_LENGTH } from "../ops/latents.ts";
+import { createTrajectory, findSampler, type SamplerName, type SchedulerJson } from "../samplers/mod.ts";
+import { type Step, type Trajectory, UnknownSamplerError } from "../samplers/mod.ts";
+import type { Case } from "./cases.ts";
+import { largestDifference, type Measure, NotHere, TOLERANCES } from "./compare.ts";
+import { normal } from "./hash_weights.ts";
+import { type Fixture, type Goldens, Tensors } from "./oracle.ts";
+
+interface TrajectoryCase {
+  name: string;
+  scheduler: string;
+  options: SchedulerJson;
+  step_options: Record<string, number>;
+  steps: number;
+  strength?: number;
+  /** Tensor of [steps + 1, …latents]. */
+  trajectory: string;
+}
+
+interface TrajectoryIndex {
+  cases: TrajectoryCase[];
+  tensors: string;
+}
+
+/** Every trajectory twice: on the host, and with the GPU's `advance`. */
+export function* trajectoryCases(goldens: Goldens): Generator<Case> {
+  if (!goldens.schedulers) return;
+  const fixture = goldens.schedulers as unknown as Fixture<TrajectoryIndex>;
+  const keys = keyPrefixes(goldens);
+  const measure = (group: string, error: number): Measure => ({ group, error, tolerance: TOLERANCES.schedulers });
+  for (const one of fixture.index.cases) {
+    const id = `${fixture.id}/${one.name}`;
+    yield {
+      id,
+      on: "host",
+      *compare() {
+        using run = new Run(fixture, one, keys);
+        yield measure("schedulers", run.errorOf(runOnHost(run).latents));
+      },
+    };
+    yield {
+      id,
+      on: "device",
+      async *compare(device) {
+        using run = new Run(fixture, one, keys);
+        yield measure("schedulers on the GPU", run.errorOfLast(await runOnGpu(run, device)));
+      },
+    };
+  }
+}
+
+/** The sampler here that is the reference's class of that name; undefined without one. */
+export function samplerOf(schedulerClass: string): SamplerName | undefined {
+  try {
+    return findSampler(schedulerClass).sampler;
+  } catch (error) {
+    if (error instanceof UnknownSamplerError) return undefined;
+    throw error;
+  }
+}
+
+/** m(x, t)[j] = 0.35 x[j] + 0.25 sin(t / 157 + 0.1 j) + 0.1 tanh(x[j]): the denoiser of the goldens. */
+export function toyModel(x: Float32Array, timestep: number): Float32Array {
+  return x.map((value, j) => 0.35 * value + 0.25 * Math.sin(timestep / 157 + 0.1 * j) + 0.1 * Math.tanh(value));
+}
+
+/** One trajectory with its inputs. */
+class Run implements Disposable {
+  readonly trajectory: Trajectory;
+  readonly start: Float32Array;
+  readonly #tensors: Tensors;
+  readonly #case: TrajectoryCase;
+  readonly #stored: Float32Array;
+  #prefix?: string;
+
+  constructor(fixture: Fixture<TrajectoryIndex>, one: TrajectoryCase, readonly keyPrefixes: readonly string[]) {
+    const { scheduler, options, step_options, steps, strength } = one;
+    const sampler = samplerOf(scheduler);
+    if (!sampler) throw new NotHere(`there is no sampler for ${scheduler}`);
+    const { eta, ...others } = step_options;
+    const [other] = Object.keys(others);
+    if (other) throw new NotHere(`steps take no ${other}`);
+    this.#case = one;
+    this.trajectory = createTrajectory(sampler, options, { steps, strength, eta });
+    this.#tensors = new Tensors(fixture);
+    this.#stored = this.#tensors.floats("noise");
+    const { initialScale, start } = this.trajectory, init = this.#tensors.floats("init");
+    const clean = strength === undefined ? undefined : this.#tensors.floats("x0");
+    this.start = clean
+      ? init.map((n, j) => start.signal * clean[j] + start.noise * n)
+      : init.map((n) => initialScale * n);
+  }
+
+  /** Draw k: a stored row, or beyond those the normals of the rule that the stored ones follow. */
+  noise(k: number): Float32Array {
+    const count = this.start.length, row = this.#stored.slice(k * count, (k + 1) * count);
+    if (row.length > 0) return row;
+    this.#prefix ??= this.keyPrefixes.find((prefix) => normal(`${prefix}/noise/0`, 1)[0] === this.#stored[0]);
+    if (!this.#prefix) throw new NotHere(`it needs more noise than the ${this.#stored.length / count} draws stored`);
+    return normal(`${this.#prefix}/noise/${k}`, count);
+  }
+
+  /** Of the latents before each step and last; of more than 100 steps only a few are stored. */
+  errorOf(latents: Float32Array[]): number {
+    const golden = this.#tensors.floats(this.#case.trajectory), last = latents.length - 1;
+    const kept = last > 100 ? [0, 1, 2, this.#case.steps >> 1, last] : [...latents.keys()];
+    const found = new Float32Array(kept.length * this.start.length);
+    for (const [i, row] of kept.entries()) found.set(latents[row], i * this.start.length);
+    return largestDifference(found, golden);
+  }
+
+  /** Of the final latents. */
+  errorOfLast(latents: Float32Array): number {
+    const golden = this.#tensors.floats(this.#case.trajectory);
+    return largestDifference(latents, golden.slice(-this.start.length));
+  }
+
+  [Symbol.dispose](): void {
+    this.#tensors[Symbol.dispose]();
+  }
+}
+
+/** Plain loops of what `Step` says, in single precision: the latents before each step and last, and the outputs. */
+function runOnHost(run: Run): { latents: Float32Array[]; outputs: Float32Array[] } {
+  let draws = 0;
+  const all = [run.start], outputs: Float32Array[] = [], history: Float32Array[] = [];
+  for (const step of run.trajectory.steps) {
+    const latents = all.at(-1)!, output = toyModel(latents.map((value) => step.inputScale * value), step.timestep);
+    const raw = latents.map((value, j) => step.skip * value + step.out * output[j]);
+    history.unshift(clipped(raw, step));
+    const n = step.noise === 0 ? undefined : run.noise(draws++);
+    outputs.push(output);
+    all.push(latents.map((value, j) => {
+      const predicted = step.denoised.reduce((sum, weight, k) => sum + weight * history[k][j], 0);
+      return step.x * value + predicted + (step.unclipped ?? 0) * raw[j] + step.noise * (n?.[j] ?? 0);
+    }));
+  }
+  return { latents: all, outputs };
+}
+
+function clipped(raw: Float32Array, { clip }: Step): Float32Array {
+  return clip === undefined ? raw : raw.map((value) => Math.min(Math.max(value, -clip), clip));
+}
+
+/** The final latents of the rows as the engine encodes and applies them, with the denoiser's outputs in the host's run. */
+async function runOnGpu(run: Run, device: Device): Promise<Float32Array> {
+  const { subgroupSize, weightStorage } = device, shape = [1, 1, 1, run.start.length];
+  const types = { weightType: "f32", operandType: "f32", hiddenType: "f32" } as const;
+  const graph = new Graph({ subgroupSize, weightStorage, ...types });
+  const [latents, prediction, noise] = ["latents", "prediction", "noise"].map((name) =>
+    graph.input(name, shape, "f32")
+  );
+  const history = graph.input("history", [4, ...shape], "f32"), row = graph.input("row", [ROW_LENGTH], "f32");
+  advance({ latents, history, prediction, noise, row });
+  using plan = freeze(device, graph);
+
+  let draws = 0;
+  const { outputs } = runOnHost(run);
+  plan.write("latents", run.start);
+  for (const [i, step] of run.trajectory.steps.entries()) {
+    plan.write("prediction", outputs[i]);
+    if (step.noise !== 0) plan.write("noise", run.noise(draws++));
+    plan.write("row", encodeRow(step, i % 4, 1));
+    plan.run();
+  }
+  return await plan.read("latents");
+}
+
+/** What keys of schedulers may start with: a set's name is the first part of its other keys. */
+function keyPrefixes({ networks, pictures, full }: Goldens): string[] {
+  const keys = [...networks, ...full].flatMap(({ index }) => index.cases.map(({ key }) => key));
+  const names = [...keys, ...pictures.map(({ index }) => index.key)].flatMap((key) => String(key).split("/")[0]);
+  return [...new Set(names)].map((name) => `${name}/sched`);
+}
