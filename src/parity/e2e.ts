@@ -7,6 +7,7 @@ import { encodePng } from "../png/encode.ts";
 import { createTrajectory } from "../samplers/mod.ts";
 import { roundHalfEven } from "../samplers/schedule.ts";
 import { elements } from "../tensor/shape.ts";
+import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
 import type { Case } from "./cases.ts";
 import { latentsTolerance, type Measure, NotHere, relRms, TOLERANCES } from "./compare.ts";
 import { normal } from "./hash_weights.ts";
@@ -22,16 +23,30 @@ const KNOWN = new Set([
   ...["torch_f16", "torch_error"],
 ]);
 
+/** What makes ids of a case's prompts. */
+export type TokenizerOf = (model: LoadedModel) => ClipTokenizer;
+
+/**
+ * The tokenizer of all pipelines of a folder: its own in `models/tokenizer`, with which the reference ran them whatever a
+ * model pads with, or without one each model's.
+ */
+export function tokenizerOf({ root }: Goldens): TokenizerOf {
+  const folder = join(root, "models", "tokenizer");
+  let own: ClipTokenizer | undefined;
+  return (model) => exists(join(folder, "vocab.json")) ? own ??= loadTokenizer(folder) : model.tokenizer;
+}
+
 /** Every picture; cases of one size follow each other, so that plans are made once. */
-export function* pictureCases({ pictures }: Goldens): Generator<Case> {
+export function* pictureCases(goldens: Goldens): Generator<Case> {
+  const tokenizer = tokenizerOf(goldens);
   const sizes = ({ index: { size, images = 1 } }: Fixture<PictureIndex>) => [...size, images].join();
-  for (const fixture of pictures.toSorted((a, b) => sizes(a) < sizes(b) ? -1 : sizes(a) > sizes(b) ? 1 : 0)) {
-    yield pictureCase(fixture);
+  for (const fixture of goldens.pictures.toSorted((a, b) => sizes(a) < sizes(b) ? -1 : sizes(a) > sizes(b) ? 1 : 0)) {
+    yield pictureCase(fixture, tokenizer);
   }
 }
 
 /** One picture's case. */
-export function pictureCase(fixture: Fixture<PictureIndex>): Case {
+export function pictureCase(fixture: Fixture<PictureIndex>, tokenizer: TokenizerOf): Case {
   return {
     id: fixture.id,
     on: "model",
@@ -39,7 +54,8 @@ export function pictureCase(fixture: Fixture<PictureIndex>): Case {
     async *compare(load) {
       checkSupported(fixture.index);
       using tensors = new Tensors(fixture);
-      yield* comparePicture(fixture, tensors, load());
+      const model = load();
+      yield* comparePicture(fixture, { tensors, model, tokenizer: tokenizer(model) });
     },
   };
 }
@@ -57,15 +73,14 @@ function checkSupported(index: PictureIndex): void {
 /** Latents; the golden latents decoded; and the PNG of the latents that were made here. */
 async function* comparePicture(
   { index, folder }: Fixture<PictureIndex>,
-  tensors: Tensors,
-  model: LoadedModel,
+  { tensors, model, tokenizer }: { tensors: Tensors; model: LoadedModel; tokenizer: ClipTokenizer },
 ): AsyncGenerator<Measure> {
   const { precision } = model.backend, pipeline = await model.pipeline();
   const { in_channels } = pipeline.model.unet.config;
   if (in_channels !== pipeline.model.vae.config.latent_channels) {
     throw new NotHere(`no picture is made by a U-Net of ${in_channels} channels`);
   }
-  const input = inputOf({ index, folder, tensors, model, pipeline });
+  const input = inputOf({ index, folder, tensors, tokenizer, pipeline });
   const canvas = await denoised(pipeline, input), plan = canvas.step(input.guidanceScale > 1 ? 2 : 1);
 
   const golden = channelsLast(tensors.floats(index.latents ?? "latents"), canvas.latentShape);
@@ -90,11 +105,11 @@ async function* comparePicture(
 
 /** What the engine's pipeline is given for a case. Throws an UnsupportedScheduleError where it cannot be scheduled. */
 function inputOf(
-  { index, folder, tensors, model, pipeline }: {
+  { index, folder, tensors, tokenizer, pipeline }: {
     index: PictureIndex;
     folder: string;
     tensors: Tensors;
-    model: LoadedModel;
+    tokenizer: ClipTokenizer;
     pipeline: Pipeline;
   },
 ): PipelineInput {
@@ -108,7 +123,7 @@ function inputOf(
   const prompts = [index.prompt].flat(), copies = index.images ?? 1, images = prompts.length * copies;
   const negatives = Array.isArray(index.negative) ? index.negative : prompts.map(() => index.negative ?? "");
   const tokens = (texts: readonly string[]) =>
-    texts.flatMap((text) => Array(copies).fill(Uint32Array.from(model.tokenizer.encode(text as string).ids)));
+    texts.flatMap((text) => Array(copies).fill(Uint32Array.from(tokenizer.encode(text).ids)));
   const draw = elements(latentShape(pipeline.model, { images, height, width }));
   let draws = 0;
   return {

@@ -1,4 +1,5 @@
 /** Models of real sizes with hashed weights: their indexes hold configs and keys, so the models are written first. */
+import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { type TensorData, writeSafetensors } from "../checkpoint/write.ts";
 import { CLIPTextModel, readTextConfig } from "../models/clip/text_model.ts";
@@ -9,7 +10,7 @@ import { readVAEConfig } from "../models/vae/config.ts";
 import type { Module } from "../nn/module.ts";
 import type { Case } from "./cases.ts";
 import { NotHere } from "./compare.ts";
-import { pictureCase } from "./e2e.ts";
+import { pictureCase, tokenizerOf } from "./e2e.ts";
 import { weights } from "./hash_weights.ts";
 import { MODEL_CACHE } from "./materialise.ts";
 import { casesOf } from "./nets.ts";
@@ -33,9 +34,10 @@ interface Part {
  * whose name its own starts with. Without `run` every case says why it is skipped.
  */
 export function fullCases(
-  { root, full }: Goldens,
+  goldens: Goldens,
   { run }: { run: boolean },
 ): { cases: Case[]; models: Map<string, () => string> } {
+  const { root, full } = goldens, tokenizer = tokenizerOf(goldens);
   const parts = Map.groupBy(
     full.filter(({ index }) => index.namespace).map(({ index: { namespace, config } }) => ({ namespace, config })),
     ({ namespace }) => `full/${namespace.split("/")[0]}`,
@@ -47,7 +49,7 @@ export function fullCases(
       return [...casesOf(fixture, `full/${model}`, component)];
     }
     const model = [...models.keys()].find((name) => basename(fixture.id).startsWith(basename(name)));
-    return fixture.index.cases.map((one, i) => pictureCase(pictureOf(fixture, one, i, model ?? "")));
+    return fixture.index.cases.map((one, i) => pictureCase(pictureOf(fixture, one, i, model ?? ""), tokenizer));
   });
   const skipped = cases.map(({ id }): Case => ({
     id,
@@ -82,7 +84,8 @@ function pictureOf(
 function hashedModel(root: string, parts: readonly Part[]): string {
   const unique = [...new Map(parts.map((part) => [part.namespace, part])).values()];
   const name = unique[0].namespace.split("/")[0];
-  const path = join(MODEL_CACHE, `${name}-full`), done = join(path, "model_index.json");
+  const version = createHash("sha256").update(JSON.stringify(unique)).digest("hex").slice(0, 16);
+  const path = join(MODEL_CACHE, `${name}-full-${version}`), done = join(path, "model_index.json");
   if (exists(done)) return path;
   for (const { namespace, config } of unique) {
     const component = namespace.split("/")[1], folder = join(path, component);
