@@ -59,8 +59,7 @@ export function largestDifference(found: Float32Array, golden: Float32Array): nu
   checkLengths(found, golden);
   let difference = 0, size = 0;
   for (let i = 0; i < golden.length; i++) {
-    const one = Math.abs(found[i] - golden[i]);
-    if (!(one <= difference)) difference = one; // and so a NaN stays
+    difference = Math.max(difference, Math.abs(found[i] - golden[i])); // a NaN stays
     size = Math.max(size, Math.abs(golden[i]));
   }
   return difference === 0 ? 0 : difference / size;

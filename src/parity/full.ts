@@ -12,7 +12,6 @@ import type { Case } from "./cases.ts";
 import { NotHere } from "./compare.ts";
 import { pictureCase, tokenizerOf } from "./e2e.ts";
 import { weights } from "./hash_weights.ts";
-import { MODEL_CACHE } from "./materialise.ts";
 import { casesOf } from "./nets.ts";
 import { exists, type Fields, type Fixture, type Goldens, type NetIndex, type PictureIndex } from "./oracle.ts";
 
@@ -35,14 +34,15 @@ interface Part {
  */
 export function fullCases(
   goldens: Goldens,
-  { run }: { run: boolean },
+  { run, cache }: { run: boolean; cache: string },
 ): { cases: Case[]; models: Map<string, () => string> } {
   const { root, full } = goldens, tokenizer = tokenizerOf(goldens);
   const parts = Map.groupBy(
-    full.filter(({ index }) => index.namespace).map(({ index: { namespace, config } }) => ({ namespace, config })),
+    full.map(({ index: { namespace, config } }) => ({ namespace, config }))
+      .filter(({ namespace }) => Object.hasOwn(NETWORKS, `${namespace}`.split("/")[1])),
     ({ namespace }) => `full/${namespace.split("/")[0]}`,
   );
-  const models = new Map([...parts].map(([name, parts]) => [name, () => hashedModel(root, parts)]));
+  const models = new Map([...parts].map(([name, parts]) => [name, () => hashedModel(root, cache, parts)]));
   const cases = full.flatMap((fixture): Case[] => {
     if (fixture.index.namespace) {
       const [model, component] = fixture.index.namespace.split("/");
@@ -80,12 +80,12 @@ function pictureOf(
   return { id: `${id}/${i}`, folder, index: picture as unknown as PictureIndex };
 }
 
-/** Writes the model of these parts, with the goldens' tokenizer, unless that has been done; its folder. */
-function hashedModel(root: string, parts: readonly Part[]): string {
+/** Writes the model of these parts below `cache`, with the goldens' tokenizer, unless that has been done; its folder. */
+function hashedModel(root: string, cache: string, parts: readonly Part[]): string {
   const unique = [...new Map(parts.map((part) => [part.namespace, part])).values()];
   const name = unique[0].namespace.split("/")[0];
   const version = createHash("sha256").update(JSON.stringify(unique)).digest("hex").slice(0, 16);
-  const path = join(MODEL_CACHE, `${name}-full-${version}`), done = join(path, "model_index.json");
+  const path = join(cache, `${name}-full-${version}`), done = join(path, "model_index.json");
   if (exists(done)) return path;
   for (const { namespace, config } of unique) {
     const component = namespace.split("/")[1], folder = join(path, component);

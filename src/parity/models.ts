@@ -27,8 +27,10 @@ export interface ModelPlaces {
   root: string;
   /** A folder of model folders, looked through first. */
   models?: string;
+  /** Where models are written. */
+  cache: string;
   /** Models that are made when asked for, by name: what gives their folder. */
-  made?: ReadonlyMap<string, () => string>;
+  made: ReadonlyMap<string, () => string>;
 }
 
 /**
@@ -36,8 +38,8 @@ export interface ModelPlaces {
  * else written from the manifest of that name beside the goldens.
  * Throws {@link NotHere} where there is neither.
  */
-export function findModel(name: string, { root, models, made }: ModelPlaces): string {
-  const make = made?.get(name);
+export function findModel(name: string, { root, models, cache, made }: ModelPlaces): string {
+  const make = made.get(name);
   if (make) return make();
   const places = [join(root, "models"), join(root, "..", "weights"), join(root, ".."), OWN];
   for (const place of models ? [models, ...places] : places) {
@@ -47,7 +49,7 @@ export function findModel(name: string, { root, models, made }: ModelPlaces): st
   for (const entry of exists(manifests) ? Deno.readDirSync(manifests) : []) {
     if (!entry.name.endsWith(".json")) continue;
     const path = join(manifests, entry.name), manifest: Manifest = JSON.parse(Deno.readTextFileSync(path));
-    if (manifest.model === name) return materialised(path, undefined, { only: smaller(manifest) });
+    if (manifest.model === name) return materialised(path, cache, { only: smaller(manifest) });
   }
   throw new NotHere(`there is no model folder or manifest of ${name}; --models DIR says where model folders are`);
 }

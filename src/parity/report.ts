@@ -9,7 +9,7 @@ export interface Row {
   dtype?: Precision;
   cases: number;
   comparisons: number;
-  /** The largest error; null where one is not a number. */
+  /** The largest error; null where it is not finite. */
   worst: number | null;
   /** Where it is. */
   worstCase: string;
@@ -25,6 +25,8 @@ export interface Failed {
 }
 
 export interface Report {
+  /** What it ran on; absent where no case needed a GPU. */
+  device?: string;
   rows: Row[];
   failed: Failed[];
   skipped: { reason: string; cases: string[] }[];
@@ -32,52 +34,54 @@ export interface Report {
   passed: boolean;
 }
 
+/** As many failures are listed for people; JSON has all. */
+const shownFailures = 40;
+
 /** Sums up what a run yielded. */
 export function summarise(findings: readonly Finding[]): Report {
   const measures = findings.filter((finding) => finding.type === "measure");
-  const rows = [
-    ...Map.groupBy(measures, ({ group, precision, tolerance }) => `${group} ${precision} ${tolerance}`).values(),
-  ]
-    .map((group): Row => {
-      const { group: name, precision, tolerance } = group[0];
-      // A NaN is not smaller than anything, so it stays.
-      const worst = group.reduce((worst, one) => worst.error >= one.error || Number.isNaN(worst.error) ? worst : one);
-      return {
-        group: name,
-        dtype: precision,
-        cases: new Set(group.map(({ id }) => id)).size,
-        comparisons: group.length,
-        worst: Number.isNaN(worst.error) ? null : worst.error,
-        worstCase: worst.what ? `${worst.id} ${worst.what}` : worst.id,
-        tolerance,
-        ok: worst.error <= tolerance,
-      };
-    });
+  const groups = Map.groupBy(measures, ({ group, precision, tolerance }) => `${group} ${precision} ${tolerance}`);
+  const rows = [...groups.values()].map(rowOf);
   const failed = findings.flatMap((finding): Failed[] => {
     if (finding.type === "failure") return [{ id: finding.id, dtype: finding.precision, message: finding.message }];
-    if (finding.type === "skip" || finding.error <= finding.tolerance) return [];
+    if (finding.type !== "measure" || finding.error <= finding.tolerance) return [];
     const { id, precision, what, group, error, tolerance } = finding;
-    const message = `${[group, what].filter(Boolean).join(", ")}: ${scientific(error)}, tolerance ${
-      scientific(tolerance)
-    }`;
-    return [{ id, dtype: precision, message }];
+    const output = what ? `${group}, ${what}` : group;
+    return [{ id, dtype: precision, message: `${output}: ${short(error)}, tolerance ${short(tolerance)}` }];
   });
-  const skips = findings.filter((finding) => finding.type === "skip");
-  const skipped = [...Map.groupBy(skips, ({ reason }) => reason)].map(([reason, cases]) => ({
+  const skips = Map.groupBy(findings.filter((finding) => finding.type === "skip"), ({ reason }) => reason);
+  const skipped = [...skips].map(([reason, cases]) => ({
     reason,
     cases: [...new Set(cases.map(({ id }) => id))], // each precision skips it
   }));
-  return { rows, failed, skipped, passed: failed.length === 0 && rows.length > 0 };
+  const device = findings.find((finding) => finding.type === "device")?.name;
+  return { device, rows, failed, skipped, passed: failed.length === 0 && rows.length > 0 };
+}
+
+function rowOf(measures: readonly Extract<Finding, { type: "measure" }>[]): Row {
+  const [{ group, precision, tolerance }] = measures;
+  // A NaN is not smaller than anything, so it stays.
+  const worst = measures.reduce((worst, one) => worst.error >= one.error || Number.isNaN(worst.error) ? worst : one);
+  return {
+    group,
+    dtype: precision,
+    cases: new Set(measures.map(({ id }) => id)).size,
+    comparisons: measures.length,
+    worst: Number.isFinite(worst.error) ? worst.error : null,
+    worstCase: worst.what ? `${worst.id} ${worst.what}` : worst.id,
+    tolerance,
+    ok: worst.error <= tolerance,
+  };
 }
 
 /** The report for people, without a line break at its end. */
-export function formatReport({ rows, failed, skipped, passed }: Report): string {
+export function formatReport({ device, rows, failed, skipped, passed }: Report): string {
   const cells = rows.map(({ group, dtype = "", cases, worst, worstCase, tolerance, ok }) => [
     group,
     dtype,
     String(cases),
-    worst === null ? "NaN" : scientific(worst),
-    scientific(tolerance),
+    worst === null ? "not finite" : short(worst),
+    short(tolerance),
     ok ? "ok" : "FAIL",
     worst === 0 ? "" : worstCase,
   ]);
@@ -86,7 +90,10 @@ export function formatReport({ rows, failed, skipped, passed }: Report): string 
     lines.push(
       "",
       "Failed:",
-      ...failed.map(({ id, dtype, message }) => `  ${[id, dtype].filter(Boolean).join(" ")}: ${message}`),
+      ...failed.slice(0, shownFailures).map(({ id, dtype = "", message }) =>
+        `  ${`${id} ${dtype}`.trimEnd()}: ${message}`
+      ),
+      ...failed.length > shownFailures ? [`  and ${failed.length - shownFailures} more`] : [],
     );
   }
   if (skipped.length > 0) lines.push("", "Skipped:", ...skipped.map(skipLine));
@@ -96,7 +103,7 @@ export function formatReport({ rows, failed, skipped, passed }: Report): string 
     : rows.length > 0
     ? `${failed.length} failed`
     : "nothing was compared";
-  lines.push("", `${comparisons} comparisons: ${verdict}`);
+  lines.push("", `${comparisons} comparisons${device ? ` on ${device}` : ""}: ${verdict}`);
   return lines.join("\n");
 }
 
@@ -113,7 +120,7 @@ function table(rows: readonly string[][], right: readonly number[]): string[] {
 }
 
 /** Two digits: 0, 0.2, 3, 1.2e-6. */
-function scientific(value: number): string {
+function short(value: number): string {
   if (value === 0 || (value >= 0.1 && value < 1000)) return String(Number(value.toPrecision(2)));
   return value.toExponential(1);
 }

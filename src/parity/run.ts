@@ -9,6 +9,7 @@ import { type Measure, NotHere } from "./compare.ts";
 import { pictureCases } from "./e2e.ts";
 import { fullCases } from "./full.ts";
 import { hashCases, rngCases, tokenizerCases } from "./host.ts";
+import { MODEL_CACHE } from "./materialise.ts";
 import { findModel, LoadedModel, type ModelPlaces } from "./models.ts";
 import { networkCases } from "./nets.ts";
 import { readGoldens } from "./oracle.ts";
@@ -26,13 +27,16 @@ export interface ParityOptions {
   models?: string;
   /** Also models of real sizes, which take gigabytes and minutes. */
   full?: boolean;
+  /** Where models that are made are kept. */
+  cache?: string;
   device?: DeviceOptions;
   /** Told what is being done, a line at a time. */
   log?(line: string): void;
 }
 
-/** One thing that came out: a comparison, a case that was skipped, or one that failed before it could compare. */
+/** One thing that came out: the device, a comparison, a case that was skipped or that failed before it could compare. */
 export type Finding =
+  | { type: "device"; name: string }
   | ({ type: "measure"; id: string; precision?: Precision } & Measure)
   | { type: "skip"; id: string; reason: string }
   | { type: "failure"; id: string; precision?: Precision; message: string };
@@ -42,8 +46,8 @@ export type Finding =
  * contains `only`, or no GPU is found when one is needed.
  */
 export async function* runParity(options: ParityOptions): AsyncGenerator<Finding> {
-  const { only = "", log = () => {} } = options, goldens = readGoldens(options.folder);
-  const full = fullCases(goldens, { run: options.full || only.includes("full") });
+  const { only = "", cache = MODEL_CACHE, log = () => {} } = options, goldens = readGoldens(options.folder);
+  const full = fullCases(goldens, { run: options.full || only.includes("full"), cache });
   const all = [
     ...tokenizerCases(goldens),
     ...rngCases(goldens),
@@ -62,20 +66,17 @@ export async function* runParity(options: ParityOptions): AsyncGenerator<Finding
   for (const one of cases) if (one.on === "host") yield* findings(one, one.compare);
   if (cases.every(({ on }) => on === "host")) return;
   using device = await openDevice(options.device);
-  log(`on ${device.name}`);
+  yield { type: "device", name: device.name };
   for (const one of cases) if (one.on === "device") yield* findings(one, () => one.compare(device));
-  const places: ModelPlaces = { root: options.folder, models: options.models, made: full.models };
-  for (const precision of precisions(device, options.precision)) {
+  const places: ModelPlaces = { root: options.folder, models: options.models, cache, made: full.models };
+  const precisions: Precision[] = options.precision ? [options.precision] : device.f16 ? ["f32", "f16"] : ["f32"];
+  if (!options.precision && !device.f16) yield { type: "skip", id: "f16", reason: `${device.name} has no shader-f16` };
+  for (const precision of precisions) {
     for (const [name, group] of Map.groupBy(cases.filter((one) => one.on === "model"), ({ model }) => model)) {
       log(`${precision} ${name}: ${group.length} cases`);
       yield* compareModel(name, group, { device, precision, places });
     }
   }
-}
-
-function precisions(device: Device, asked?: Precision): Precision[] {
-  if (asked) return [asked];
-  return device.f16 ? ["f32", "f16"] : ["f32"];
 }
 
 /** The cases of one model in one precision. */
