@@ -89,7 +89,8 @@ function matmul(
   const weights: Constants = weightStorage === "texture"
     ? { Weights: `texture_storage_2d<${weightType === "f16" ? "rgba16float" : "rgba32float"}, read>` }
     : { Weight: weightType };
-  const tile = subgroupSize ? shuffleTile(rows, out4, subgroupSize) : tiledTile;
+  const flops = 2 * rows * picture.taps * channels * output.shape.at(-1)!;
+  const tile = subgroupSize ? shuffleTile(rows, out4, flops, subgroupSize) : tiledTile;
   const groups = Math.ceil(rows / tile.rows);
   return x.graph.record(kernels[tile.kernel][weightStorage], output, {
     operands: { x, weight, bias, shift: undefined, residual: undefined },
@@ -97,7 +98,7 @@ function matmul(
     shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1 },
     workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
     loops: picture.taps * (in4 + 1),
-    flops: 2 * rows * picture.taps * channels * output.shape.at(-1)!,
+    flops,
   });
 }
 
@@ -111,9 +112,13 @@ interface Tile {
 
 const tiledTile: Tile = { kernel: "tiled", rows: 64, columns4: 16, constants: {} };
 
-/** 32 rows × 2 vec4 columns a lane measured best where the output has them; smaller outputs take smaller tiles. */
-function shuffleTile(rows: number, out4: number, LANES: number): Tile {
-  const COLUMNS = out4 > LANES ? 2 : 1;
-  const ROWS = rows > LANES ? Math.max(LANES, 32) : LANES;
+/** Below this many flops a matmul is over before its tile matters, and small tiles compile in a fifth of the time. */
+const smallFlops = 1e9;
+
+/** 32 rows × 2 vec4 columns a lane measured best where the output has them. */
+function shuffleTile(rows: number, out4: number, flops: number, LANES: number): Tile {
+  const isSmall = flops < smallFlops;
+  const COLUMNS = isSmall || out4 <= LANES ? 1 : 2;
+  const ROWS = isSmall ? Math.max(LANES, 16) : rows <= LANES ? LANES : Math.max(LANES, 32);
   return { kernel: "shuffle", rows: ROWS, columns4: LANES * COLUMNS, constants: { LANES, ROWS, COLUMNS } };
 }
