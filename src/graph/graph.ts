@@ -111,7 +111,8 @@ export interface Recording {
 }
 
 const maxWorkgroups = 65535;
-const maxLoops = 65535;
+/** Iterations of all loops of one invocation: see {@link Recording.loops}. */
+export const maxLoops = 65535;
 
 export class Graph {
   readonly dispatches: Dispatch[] = [];

@@ -4,7 +4,7 @@ import shuffleSource from "../../kernels/attention_shuffle.wgsl" with { type: "t
 import attentionSource from "../../kernels/lib/attention.wgsl" with { type: "text" };
 import regroupSource from "../../kernels/regroup.wgsl" with { type: "text" };
 import { Kernel } from "../gpu/kernel.ts";
-import { rowsOf, spread, type Value } from "../graph/graph.ts";
+import { maxLoops, rowsOf, spread, type Value } from "../graph/graph.ts";
 import { WORKGROUP } from "./elementwise.ts";
 
 const shuffle = new Kernel("attention_shuffle", attentionSource + shuffleSource);
@@ -35,7 +35,9 @@ function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scal
   const [images, queries] = q.shape, keys = k.shape[1], LANES = q.graph.target.subgroupSize;
   const common = { Scalar: q.dtype, CAUSAL: Number(causal) };
   const QUERIES = LANES ? Math.max(LANES, 8) : 8;
-  const KEYS = LANES || 64;
+  let KEYS = LANES || 64;
+  // The VAE's one head of 512 over 64 × 64 pixels would loop too long for 8 lanes: longer blocks, fewer of them.
+  while (LANES && Math.ceil(keys / KEYS) * (size4 + 1) > maxLoops) KEYS *= 2;
   return q.graph.record(LANES ? shuffle : tiled, q, {
     operands: { q, k, v },
     constants: LANES
