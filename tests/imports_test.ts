@@ -26,7 +26,8 @@ const roomOf = (path: string) => path.match(/^src\/([^/]+)\//)?.[1] ?? path.matc
 function* edges(): Generator<[string, string]> {
   for (const path of modules) {
     for (const specifier of references(path)) {
-      if (!/^\.\.?\//.test(specifier)) continue;
+      // Other relative paths are of data, such as the folder of the embedded model.
+      if (!/^\.\.?\/.*\.(ts|wgsl)$/.test(specifier)) continue;
       yield [path, new URL(specifier, new URL(path, root)).href.slice(root.href.length)];
     }
   }
