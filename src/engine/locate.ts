@@ -1,6 +1,5 @@
 /** Which folder a model's name stands for. */
-
-import { fileURLToPath as fromFileUrl } from "node:url";
+import { fileURLToPath } from "node:url";
 
 /** The folder of models that comes with the programme. */
 export const weightsFolder: URL = new URL("../../weights/", import.meta.url);
@@ -20,7 +19,7 @@ export class ModelNotFoundError extends Error {
  * @throws ModelNotFoundError naming the models there are
  */
 export function locateModel(model: string, { modelsDir }: { modelsDir?: string } = {}): string {
-  const homes = [...(modelsDir ? [modelsDir] : []), fromFileUrl(weightsFolder)];
+  const homes = [...(modelsDir ? [modelsDir] : []), fileURLToPath(weightsFolder)];
   const isPath = /[/\\]/.test(model) || isFolder(model);
   const candidates = isPath ? [model] : homes.map((home) => `${home.replace(/[/\\]$/, "")}/${model}`);
   const found = candidates.find(isFolder);
