@@ -67,7 +67,7 @@ export class Engine implements Disposable {
     lap("tokenizer");
     const { name, backend: adapterBackend, software } = device;
     const engine = new Engine(device, model, folder, tokenizer, {
-      model: { name: basename(resolve(path)), hash: "", defaults: defaultsOf(folder, model) },
+      model: { name: basename(resolve(path)), defaults: defaultsOf(folder, model) },
       adapter: { name, backend: adapterBackend, software },
       precision: backend.precision,
       limits: sizeLimits(model),

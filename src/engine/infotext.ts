@@ -15,7 +15,6 @@ export function infotextOf(request: GenerateRequest, model: EngineInfo["model"])
     "CFG scale": `${request.guidanceScale}`,
     "Seed": `${request.seed}`,
     "Size": `${width}x${height}`,
-    "Model hash": model.hash || undefined,
     "Model": model.name,
     "Denoising strength": request.initImage && `${request.strength}`,
     "RNG": request.rng === "cpu" ? "CPU" : undefined,

@@ -200,7 +200,7 @@ function textureMemory(device: Device, type: string, texels: number, weights: We
   weights.add(texture, size[0] * size[1] * (type === "f16" ? 8 : 16));
   return {
     kernel: kernels.texture,
-    constants: { Weights: `texture_storage_2d<${format}, write>` },
+    constants: { Weights: `texture_storage_2d<${format}, write>`, Weight: type },
     resource: texture.createView(),
   };
 }

@@ -16,7 +16,7 @@ export interface ModelDefaults {
 
 /** What the engine is running on and with: shown by `/health/ready`, in the banner and in infotexts. */
 export interface EngineInfo {
-  model: { name: string; hash: string; defaults: ModelDefaults };
+  model: { name: string; defaults: ModelDefaults };
   adapter: { name: string; backend: string; software: boolean };
   precision: Precision;
   /** Largest width × height, in pixels, that the device can run; both sides are multiples of `multiple`. */
@@ -34,8 +34,7 @@ export interface EngineFailure {
 export type ToWorker =
   | { type: "start"; model: string; gpu?: string; precision?: Precision }
   | { type: "generate"; id: string; request: GenerateRequest }
-  | { type: "cancel"; id: string }
-  | { type: "stop" };
+  | { type: "cancel"; id: string };
 
 /** What happens to one job, in this order: started, step…, rows…, done; or cancelled or failed at any point. */
 export type JobEvent =

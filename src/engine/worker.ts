@@ -8,7 +8,6 @@ import type { GenerateRequest } from "./request.ts";
 const scope = self as unknown as {
   onmessage: (event: MessageEvent<ToWorker>) => void;
   postMessage(message: FromWorker, transfer?: Transferable[]): void;
-  close(): void;
 };
 
 let engine: Engine | undefined;
@@ -30,10 +29,6 @@ scope.onmessage = ({ data: message }) => {
     }
     case "cancel":
       jobs.get(message.id)?.abort();
-      break;
-    case "stop":
-      engine?.[Symbol.dispose]();
-      scope.close();
       break;
     default:
       message satisfies never;

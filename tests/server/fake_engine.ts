@@ -7,7 +7,6 @@ import { filterRows } from "../png/filter_rows.ts";
 export const info: EngineInfo = {
   model: {
     name: "tiny",
-    hash: "0123456789",
     defaults: { width: 64, height: 64, steps: 8, guidanceScale: 3, sampler: "dpmpp_2m", scheduler: "automatic" },
   },
   adapter: { name: "llvmpipe", backend: "vulkan", software: true },
