@@ -1,12 +1,12 @@
-// Copies groups of `from` channels to groups of `to` channels, cutting or padding with zeros: attention heads whose size is
+// Copies groups of `xSize` channels to groups of `ySize` channels, cutting or padding with zeros: attention heads whose size is
 // no multiple of 4 are widened to whole vec4s, and narrowed again after.
 const WORKGROUP = 64u;
 alias Scalar = f32;
 
-struct Shape { size: u32, groups: u32, from: u32, to: u32, xStride: u32, yStride: u32 }
+struct Shape { size: u32, groups: u32, xSize: u32, ySize: u32, xStride: u32, yStride: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<Scalar>;       // [row, xStride], groups · from of them meant
-@group(0) @binding(1) var<storage, read_write> y: array<Scalar>; // [row, yStride], groups · to
+@group(0) @binding(0) var<storage, read> x: array<Scalar>;       // [row, xStride], groups · xSize of them meant
+@group(0) @binding(1) var<storage, read_write> y: array<Scalar>; // [row, yStride], groups · ySize
 @group(0) @binding(2) var<uniform> shape: Shape;
 
 @compute @workgroup_size(WORKGROUP)
@@ -16,10 +16,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
     return;
   }
   let row = i / shape.yStride;
-  let group = i % shape.yStride / shape.to;
-  let channel = i % shape.yStride % shape.to;
-  if (group < shape.groups && channel < shape.from) {
-    y[i] = x[row * shape.xStride + group * shape.from + channel];
+  let group = i % shape.yStride / shape.ySize;
+  let channel = i % shape.yStride % shape.ySize;
+  if (group < shape.groups && channel < shape.xSize) {
+    y[i] = x[row * shape.xStride + group * shape.xSize + channel];
   } else {
     y[i] = Scalar();
   }

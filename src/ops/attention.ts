@@ -57,7 +57,7 @@ function regroup(x: Value, heads: number, from: number, to: number): Value {
   return x.graph.record(regroupKernel, { shape, dtype: x.dtype }, {
     operands: { x },
     constants: { Scalar: x.dtype },
-    shape: { size: rows * yStride, groups: heads, from, to, xStride, yStride },
+    shape: { size: rows * yStride, groups: heads, xSize: from, ySize: to, xStride, yStride },
     workgroups: spread(Math.ceil(rows * yStride / WORKGROUP)),
   });
 }
