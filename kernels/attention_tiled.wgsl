@@ -58,16 +58,21 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       }
     }
     workgroupBarrier();
-    let count = min(THREADS, shape.keys - key0);
+    var value: array<u32, PAIRS>; // where the pair's column of the next key's v is
     // unroll
     for (var pair = 0u; pair < PAIRS; pair++) {
       let at = pair * THREADS + thread;
-      let query = min(at / shape.size4, QUERIES - 1u);
-      var part = sum[pair] * rescale[query];
-      for (var key = 0u; key < count; key++) {
-        part += weights[query * THREADS + key] * vec4f(v[headOf(image, key0 + key, shape.keys, head) + at % shape.size4]);
+      value[pair] = headOf(image, key0, shape.keys, head) + at % shape.size4;
+      sum[pair] *= rescale[min(at / shape.size4, QUERIES - 1u)];
+    }
+    // One loop for all pairs: one each would pass a software driver's budget of iterations at 4,096 keys.
+    let count = min(THREADS, shape.keys - key0);
+    for (var key = 0u; key < count; key++) {
+      // unroll
+      for (var pair = 0u; pair < PAIRS; pair++) {
+        let query = min((pair * THREADS + thread) / shape.size4, QUERIES - 1u);
+        sum[pair] += weights[query * THREADS + key] * vec4f(v[value[pair] + key * shape.heads * shape.size4]);
       }
-      sum[pair] = part;
     }
   }
   workgroupBarrier();

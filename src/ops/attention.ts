@@ -46,7 +46,9 @@ function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scal
     shape: { queries, keys, heads, size4, scale },
     workgroups: [Math.ceil(queries / QUERIES), heads, images],
     flops: 16 * images * heads * queries * keys * size4,
-    loops: Math.ceil(keys / KEYS) * (size4 + 1) + (LANES ? 0 : keys * (2 + Math.ceil(QUERIES * size4 / 64))),
+    // Through workgroup memory also: each block's maximum, exponentials and weighted sum, and the queries once.
+    loops: Math.ceil(keys / KEYS) * (size4 + 1 + (LANES ? 0 : 3 * KEYS)) +
+      (LANES ? 0 : Math.ceil(QUERIES * size4 / 64)),
   });
 }
 
