@@ -1,67 +1,62 @@
-/** What happens to latents outside the networks. */
 import { map, type Tensor, zeros } from "./tensor.ts";
 
-/** One sampler row by name, as src/samplers/step.ts has it, with guidance and the place in the ring of predictions. */
-export interface Row {
-  inputScale: number;
-  guidanceScale: number;
-  skip: number;
-  out: number;
-  /** 0: not clipped. */
-  clip: number;
-  slot: number;
-  x: number;
-  noise: number;
-  unclipped: number;
-  denoised: readonly [number, number, number, number];
+/** The latents `copies` times over along the batch, each times `inputScale`. */
+export function scaleLatents(latents: Tensor, inputScale: number, copies: number): Tensor {
+  const [images, ...rest] = latents.shape, y = zeros([copies * images, ...rest]);
+  return map(y, (_, i) => inputScale * latents.data[i % latents.data.length]);
 }
 
-/** signal · clean + noise · n, clean being scalingFactor · (mean + exp(logvar / 2) · posterior), or 0 without moments. */
-export function startLatents(
-  { noise, start: { signal, noise: level, scalingFactor }, moments, posterior }: {
-    noise: Tensor;
-    start: { signal: number; noise: number; scalingFactor: number };
-    moments?: Tensor;
-    posterior?: Tensor;
-  },
-): Tensor {
-  const channels = noise.shape.at(-1)!, imageSize = noise.data.length / noise.shape[0];
+/** What image-to-image starts from: a draw from the VAE's distribution, the same for every image. */
+export interface Clean {
+  /** [1, …, 2 · channels]: means, then log variances. */
+  moments: Tensor;
+  posterior: Tensor;
+  signal: number;
+  scalingFactor: number;
+}
+
+/** noiseScale · noise, plus signal · scalingFactor · (mean + exp(logVariance / 2) · posterior) with a picture. */
+export function startLatents(noise: Tensor, noiseScale: number, clean?: Clean): Tensor {
+  const channels = noise.shape.at(-1)!, pixels = noise.data.length / noise.shape[0] / channels;
   return map(noise, (n, i) => {
-    if (!moments || !posterior) return level * n;
-    const at = Math.floor(i % imageSize / channels) * 2 * channels + i % channels;
-    const logVariance = Math.min(20, Math.max(-30, moments.data[at + channels]));
-    const clean = scalingFactor * (moments.data[at] + Math.exp(logVariance / 2) * posterior.data[i]);
-    return signal * clean + level * n;
+    if (!clean) return noiseScale * n;
+    const channel = i % channels, pixel = Math.floor(i / channels) % pixels;
+    const mean = clean.moments.data[pixel * 2 * channels + channel];
+    const logVariance = clean.moments.data[pixel * 2 * channels + channels + channel];
+    const clamped = Math.min(20, Math.max(-30, logVariance));
+    const code = mean + Math.exp(clamped / 2) * clean.posterior.data[i];
+    return noiseScale * n + clean.signal * clean.scalingFactor * code;
   });
 }
 
-/** inputScale · latents, `copies` times over. */
-export function scaleLatents(latents: Tensor, inputScale: number, copies: number): Tensor {
-  const [images, ...rest] = latents.shape;
-  return map(zeros([copies * images, ...rest]), (_, i) => inputScale * latents.data[i % latents.data.length]);
+/** One sampler row: see `Step` in the samplers. */
+export interface Row {
+  guidanceScale: number;
+  skip: number;
+  out: number;
+  /** 0: none. */
+  clip: number;
+  x: number;
+  noise: number;
+  unclipped: number;
+  /** Weights of this prediction and of those one, two and three rows ago. */
+  denoised: readonly [number, number, number, number];
 }
 
-/** One sampler row: what the latents and the history become. `prediction` has both halves where it is guided. */
-export function advance(
-  { latents, history, prediction, noise, row }: {
-    latents: Tensor;
-    history: Tensor;
-    prediction: Tensor;
-    noise: Tensor;
-    row: Row;
-  },
-): { latents: Tensor; history: Tensor } {
-  const size = latents.data.length, guided = prediction.data.length === 2 * size;
-  const after = zeros(latents.shape), ring = map(history, (v) => v);
-  for (let i = 0; i < size; i++) {
-    const unconditional = prediction.data[i], conditional = guided ? prediction.data[size + i] : unconditional;
-    const output = unconditional + (guided ? row.guidanceScale : 0) * (conditional - unconditional);
-    const raw = row.skip * latents.data[i] + row.out * output;
-    const denoised = row.clip > 0 ? Math.min(row.clip, Math.max(-row.clip, raw)) : raw;
-    ring.data[row.slot * size + i] = denoised;
-    let next = row.x * latents.data[i] + row.noise * noise.data[i] + row.unclipped * raw;
-    for (let back = 0; back < 4; back++) next += row.denoised[back] * ring.data[(row.slot + 4 - back) % 4 * size + i];
-    after.data[i] = next;
-  }
-  return { latents: after, history: ring };
+/** Applies one row. `history` holds the predictions of the rows before, the latest first, and takes this one's. */
+export function advance(latents: Tensor, prediction: Tensor, noise: Tensor, row: Row, history: Tensor[]): Tensor {
+  const size = latents.data.length, isGuided = prediction.data.length === 2 * size;
+  const raw = map(latents, (before, i) => {
+    const first = prediction.data[i];
+    const output = isGuided ? first + row.guidanceScale * (prediction.data[size + i] - first) : first;
+    return row.skip * before + row.out * output;
+  });
+  history.unshift(map(raw, (value) => row.clip ? Math.min(row.clip, Math.max(-row.clip, value)) : value));
+  return map(latents, (before, i) => {
+    let after = row.x * before + row.noise * noise.data[i] + row.unclipped * raw.data[i];
+    for (const [back, weight] of row.denoised.entries()) {
+      if (weight) after += weight * history[back].data[i];
+    }
+    return after;
+  });
 }

@@ -2,8 +2,10 @@
 import type { ConvolutionOptions } from "../../../src/ops/matmul.ts";
 import { conv2d, linear } from "../../../src/ops/matmul.ts";
 import { add, addRow } from "../../../src/ops/elementwise.ts";
-import * as sums from "../../reference/elementwise.ts";
-import * as reference from "../../reference/matmul.ts";
+import * as reference from "../../reference/conv2d.ts";
+import { linear as linearReference } from "../../reference/linear.ts";
+import * as sums from "../../reference/sums.ts";
+import type { Tensor } from "../../reference/tensor.ts";
 import type { Shape } from "../../../src/tensor/shape.ts";
 import { type Case, f16Rounding, type Named, type Table, type Weight } from "../case.ts";
 
@@ -17,7 +19,7 @@ function linearCase(shape: Shape, out: number, { bias = true } = {}): Case {
     inputs: { x: { shape, stored: "operand" } },
     weights,
     record: ({ x }, { weight, bias }) => ({ y: linear(x, weight, bias) }),
-    reference: ({ x }, { weight, bias }) => ({ y: reference.linear(x, weight, bias) }),
+    reference: ({ x }, { weight, bias }) => ({ y: linearReference(x, weight, bias) }),
   };
 }
 
@@ -69,7 +71,7 @@ export const fusedTable: Table = {
           inputs: { x, row },
           record: ({ x, row }, { weight, bias }) => ({ y: addRow(conv2d(x, weight, bias, { padding }), row) }),
           reference: ({ x, row }, { weight, bias }) => ({
-            y: sums.addRow(reference.conv2d(x, weight, bias, { padding }), row),
+            y: sums.addRow(convolved(x, weight, bias, { padding }), row),
           }),
         },
         {
@@ -80,7 +82,7 @@ export const fusedTable: Table = {
             y: add(residual, addRow(conv2d(x, weight, bias, { padding }), row)),
           }),
           reference: ({ x, row, residual }, { weight, bias }) => ({
-            y: sums.add(residual, sums.addRow(reference.conv2d(x, weight, bias, { padding }), row)),
+            y: sums.add(residual, sums.addRow(convolved(x, weight, bias, { padding }), row)),
           }),
         },
       ];
@@ -91,11 +93,22 @@ export const fusedTable: Table = {
       inputs: { x, residual },
       record: ({ x, residual }, { weight, bias }) => ({ y: add(conv2d(x, weight, bias, { padding }), residual) }),
       reference: ({ x, residual }, { weight, bias }) => ({
-        y: sums.add(reference.conv2d(x, weight, bias, { padding }), residual),
+        y: sums.add(convolved(x, weight, bias, { padding }), residual),
       }),
     }];
   }),
 };
+
+/** The reference under the op's options. */
+export function convolved(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  { stride, padding, paddingAfter, enlargeTo }: ConvolutionOptions,
+): Tensor {
+  const picture = enlargeTo ? reference.enlarge(x, enlargeTo) : x;
+  return reference.conv2d(picture, weight, bias, { stride, before: padding, after: paddingAfter });
+}
 
 function convCase(x: Shape, out: number, kernel: readonly [number, number], options: ConvolutionOptions = {}): Case {
   return {
@@ -106,7 +119,7 @@ function convCase(x: Shape, out: number, kernel: readonly [number, number], opti
       bias: { shape: [out], layout: "vector" },
     },
     record: ({ x }, { weight, bias }) => ({ y: conv2d(x, weight, bias, options) }),
-    reference: ({ x }, { weight, bias }) => ({ y: reference.conv2d(x, weight, bias, options) }),
+    reference: ({ x }, { weight, bias }) => ({ y: convolved(x, weight, bias, options) }),
   };
 }
 

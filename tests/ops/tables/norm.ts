@@ -2,8 +2,9 @@
 import { silu } from "../../../src/ops/elementwise.ts";
 import { groupNorm, layerNorm } from "../../../src/ops/norm.ts";
 import type { Shape } from "../../../src/tensor/shape.ts";
-import * as activations from "../../reference/elementwise.ts";
-import * as reference from "../../reference/norm.ts";
+import * as activations from "../../reference/activations.ts";
+import { groupNorm as groupReference } from "../../reference/group_norm.ts";
+import { layerNorm as layerReference } from "../../reference/layer_norm.ts";
 import { map } from "../../reference/tensor.ts";
 import { type Case, f16Rounding, normals, type Stored, type Table } from "../case.ts";
 
@@ -29,7 +30,7 @@ function groupCase(shape: Shape, groups: number, { epsilon = 1e-5, mean = 0, sto
     inputs: { x: { shape, stored, values: shifted(shape, mean) } },
     weights: affine(shape.at(-1)!),
     record: ({ x }, { weight, bias }) => ({ y: groupNorm(x, weight, bias, { groups, epsilon }) }),
-    reference: ({ x }, { weight, bias }) => ({ y: reference.groupNorm(x, weight, bias, { groups, epsilon }) }),
+    reference: ({ x }, { weight, bias }) => ({ y: groupReference(x, weight, bias, groups, epsilon) }),
   };
 }
 
@@ -88,7 +89,7 @@ export const groupNormSiluTable: Table = {
       weights,
       record: ({ x }, { weight, bias }) => ({ y: silu(groupNorm(x, weight, bias, { groups, epsilon })) }),
       reference: ({ x }, { weight, bias }) => ({
-        y: activations.silu(reference.groupNorm(x, weight, bias, { groups, epsilon })),
+        y: map(groupReference(x, weight, bias, groups, epsilon), activations.silu),
       }),
     };
   }),
@@ -100,7 +101,7 @@ function layerCase(shape: Shape, { epsilon = 1e-5, mean = 0 }: Options = {}): Ca
     inputs: { x: { shape, stored: "hidden", values: shifted(shape, mean) } },
     weights: affine(shape.at(-1)!),
     record: ({ x }, { weight, bias }) => ({ y: layerNorm(x, weight, bias, { epsilon }) }),
-    reference: ({ x }, { weight, bias }) => ({ y: reference.layerNorm(x, weight, bias, { epsilon }) }),
+    reference: ({ x }, { weight, bias }) => ({ y: layerReference(x, weight, bias, epsilon) }),
   };
 }
 

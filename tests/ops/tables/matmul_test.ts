@@ -1,5 +1,5 @@
-import { allPaths, prove } from "./harness.ts";
-import * as tables from "./tables/matmul.ts";
+import { allPaths, prove } from "../harness.ts";
+import * as tables from "./matmul.ts";
 
 prove(tables.linearTable, { paths: allPaths, types: ["f32", "f16"] });
 prove(tables.convTable, { paths: allPaths, types: ["f32", "f16"] });

@@ -1,5 +1,5 @@
-import { prove, usualPaths } from "./harness.ts";
-import * as tables from "./tables/norm.ts";
+import { prove, usualPaths } from "../harness.ts";
+import * as tables from "./norm.ts";
 
 prove(tables.groupNormTable, { types: ["f32", "f16", "f16 throughout"] });
 prove(tables.loneGroupNormTable);

@@ -1,0 +1,5 @@
+import { prove } from "../harness.ts";
+import { embeddingTable, piecesTable } from "./embedding.ts";
+
+prove(embeddingTable, { types: ["f32", "f16", "f16 throughout"] });
+prove(piecesTable, { types: ["f32"] });

@@ -1,0 +1,133 @@
+/** The start of sampling, the U-Net's input and one sampler row. */
+import { advance, ROW_LENGTH, rowFields, scaleLatents, startLatents } from "../../../src/ops/latents.ts";
+import type { Shape } from "../../../src/tensor/shape.ts";
+import * as reference from "../../reference/latents.ts";
+import { fill, map, type Tensor, tensor } from "../../reference/tensor.ts";
+import { type Case, f16Rounding, type Input, type Named, normals, type Table } from "../case.ts";
+
+const bounds = { f32: 5e-7, f16: f16Rounding };
+const shapes: Shape[] = [[1, 1, 1, 4], [1, 3, 5, 4], [2, 7, 1, 4], [3, 8, 9, 5], [1, 17, 13, 1]];
+
+/** The numbers of a small operand, rounded as it stores them. */
+const numbers = (values: readonly number[]) => (): Tensor => fill([1, values.length], (i) => Math.fround(values[i]));
+
+const startCases = shapes.flatMap((shape): Case[] => {
+  const [images, height, width, channels] = shape;
+  const [signal, level, scalingFactor] = [0.75, 1.25, Math.fround(0.18215)];
+  const common: Named<Input> = {
+    noise: { shape, stored: "f32" },
+    start: { shape: [1, 4], stored: "f32", values: numbers([signal, level, scalingFactor, height * width]) },
+    latents: { shape, stored: "f32", values: () => fill(shape, () => 3e38) },
+  };
+  const moments = [1, height, width, 2 * channels];
+  return [
+    {
+      name: `[${shape}] from noise`,
+      inputs: common,
+      record: ({ latents, noise, start }) => (startLatents({ latents, noise, start }), { latents }),
+      reference: ({ noise }) => ({ latents: reference.startLatents(noise, level) }),
+    },
+    {
+      name: `[${shape}] from a picture, ${images} images of one`,
+      inputs: {
+        ...common,
+        posterior: { shape, stored: "f32" },
+        // Log variances beyond both ends of what the reference keeps.
+        moments: { shape: moments, stored: "hidden", values: () => map(normals(moments, 3), (v) => 12 * v) },
+      },
+      record: (values) => {
+        const { latents, noise, start, moments, posterior } = values;
+        startLatents({ latents, noise, start, moments, posterior });
+        return { latents };
+      },
+      reference: ({ noise, moments, posterior }) => ({
+        latents: reference.startLatents(noise, level, { moments, posterior, signal, scalingFactor }),
+      }),
+    },
+  ];
+});
+
+const scaleCases = shapes.flatMap((shape) =>
+  ([1, 2] as const).map((copies): Case => ({
+    name: `[${shape}], ${copies} times`,
+    inputs: {
+      latents: { shape, stored: "f32" },
+      row: { shape: [1, ROW_LENGTH], stored: "f32", values: numbers([0.0625, ...Array(ROW_LENGTH - 1).fill(9)]) },
+    },
+    record: ({ latents, row }) => ({
+      y: scaleLatents(latents, row, { copies, dtype: latents.graph.target.operandType }),
+    }),
+    reference: ({ latents }) => ({ y: reference.scaleLatents(latents, 0.0625, copies) }),
+  }))
+);
+
+/** A DDIM-like row; a clipped one; one with what was clipped off; linear multistep rows from every place of the ring. */
+interface Row extends reference.Row {
+  /** This row's place in the ring of four predictions. */
+  slot: number;
+}
+const base: Row = {
+  guidanceScale: 7.5,
+  skip: 1.5,
+  out: -0.75,
+  clip: 0,
+  slot: 0,
+  x: 0.875,
+  noise: 0,
+  unclipped: 0,
+  denoised: [0.25, 0, 0, 0],
+};
+const rows: Named<Partial<Row>> = {
+  "one prediction": {},
+  "noise and a negative guidance": { noise: 0.5, guidanceScale: -1.25 },
+  "clipped": { clip: 1 },
+  "clipped and unclipped": { clip: 0.5, unclipped: 0.375, noise: 0.125 },
+  "two predictions across the ring's end": { slot: 0, denoised: [1.5, -0.5, 0, 0] },
+  "three predictions": { slot: 1, denoised: [1.5, -0.5, 0.25, 0] },
+  "four predictions": { slot: 2, denoised: [1.5, -0.5, 0.25, -0.125] },
+  "four predictions, the last slot": { slot: 3, denoised: [0.5, 0.25, 0.125, 2], clip: 2 },
+};
+
+function layRow(row: Row): number[] {
+  const fields: Named<number> = { ...row, inputScale: 1, denoised: 0 };
+  for (const [back, coefficient] of row.denoised.entries()) fields[`denoised${back}`] = coefficient;
+  return Array.from({ length: ROW_LENGTH }, (_, i) => fields[rowFields[i]] ?? 0);
+}
+
+const advanceCases = shapes.flatMap((shape) =>
+  [1, 2].flatMap((halves) =>
+    Object.entries(rows).map(([name, changes]): Case => {
+      const row = { ...base, ...changes }, size = shape.reduce((a, b) => a * b);
+      // Slots that the row does not read may hold anything.
+      const read = [0, 1, 2, 3].filter((back) => row.denoised[back] !== 0).map((back) => (row.slot + 4 - back) % 4);
+      const history = () => map(normals([4, ...shape], 11), (v, i) => read.includes(Math.floor(i / size)) ? v : 3e38);
+      return {
+        name: `${name}, [${shape}], ${halves === 2 ? "guided" : "not guided"}`,
+        inputs: {
+          latents: { shape, stored: "f32" },
+          history: { shape: [4, ...shape], stored: "f32", values: history },
+          prediction: { shape: [halves * shape[0], ...shape.slice(1)], stored: "hidden" },
+          noise: { shape, stored: "f32" },
+          row: { shape: [1, ROW_LENGTH], stored: "f32", values: numbers(layRow(row)) },
+        },
+        record: ({ latents, history, prediction, noise, row }) => {
+          advance({ latents, history, prediction, noise, row });
+          return { latents, history };
+        },
+        reference: ({ latents, history, prediction, noise }) => {
+          const slots = [0, 1, 2, 3].map((slot) =>
+            tensor(shape, history.data.subarray(slot * size, (slot + 1) * size))
+          );
+          const past = [1, 2, 3].map((back) => slots[(row.slot + 4 - back) % 4]);
+          const after = reference.advance(latents, prediction, noise, row, past);
+          slots[row.slot] = past[0]; // the new prediction came in front
+          return { latents: after, history: tensor([4, ...shape], slots.flatMap(({ data }) => [...data])) };
+        },
+      };
+    })
+  )
+);
+
+export const startTable: Table = { op: "startLatents()", bounds, cases: startCases };
+export const scaleLatentsTable: Table = { op: "scaleLatents()", bounds, cases: scaleCases };
+export const advanceTable: Table = { op: "advance()", bounds, cases: advanceCases };
