@@ -93,6 +93,8 @@ export interface Dispatch {
   constants: Constants;
   shape: ShapeValues;
   workgroups: readonly [number, number, number];
+  /** Iterations of all loops of one invocation: see {@link Recording.loops}. */
+  loops: number;
   /** Multiplications and additions, where they are what takes the time. */
   flops: number;
 }
@@ -168,7 +170,7 @@ export class Graph {
         `Cannot dispatch ${kernel.name}: ${loops} loop iterations in one invocation, ${maxLoops} at most`,
       );
     }
-    this.dispatches.push({ kernel, operands, writes, constants, shape, workgroups: [x, y, z], flops });
+    this.dispatches.push({ kernel, operands, writes, constants, shape, workgroups: [x, y, z], loops, flops });
   }
 }
 

@@ -39,7 +39,8 @@ export function groupNorm(x: Value, weight: Parameter, bias: Parameter, { groups
     constants: { Input },
     shape: { pixels, channels, channels4, groups, chunks, epsilon },
     workgroups: [groups, images],
-    loops: 3 * Math.ceil(channels / groups / WORKGROUP) * (chunks + 1),
+    // Three sums over the chunks in three passes over the channels, and two trees.
+    loops: Math.ceil(channels / groups / WORKGROUP) * (3 * chunks + 3) + 2 * Math.log2(WORKGROUP),
   });
   const dtype = x.graph.target.operandType;
   return x.graph.record(group, { shape: x.shape, dtype }, {
