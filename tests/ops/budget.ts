@@ -1,0 +1,74 @@
+/** How often the loops of each kernel turn in one invocation, worked out from its source, apart from what ops declare. */
+import type { Dispatch, Target } from "../../src/graph/graph.ts";
+
+/** A target of f32 for recording: subgroups of `lanes`, or none for 0. */
+export function target(lanes: number): Target {
+  return {
+    subgroupSize: lanes,
+    weightStorage: "buffer",
+    weightType: "f32",
+    operandType: "f32",
+    hiddenType: "f32",
+  };
+}
+
+/** Of a kernel: how many loops its source has that are not unrolled, and their iterations together at worst. */
+export interface Loops {
+  statements: number;
+  iterations(dispatch: Dispatch): number;
+}
+
+/** Values of the kernel's Shape and its numeric constants. */
+function numbers({ shape, constants }: Dispatch): Record<string, number> {
+  return { ...shape, ...constants } as Record<string, number>;
+}
+
+const { ceil, min, log2 } = Math;
+
+/** By the kernel's name. A loop in a loop counts its own turns and those inside. Kernels not named here have no loops. */
+export const loops: Readonly<Record<string, Loops>> = {
+  // taps, and in each the vec4s of the input channels
+  "matmul_shuffle": { statements: 2, iterations: (d) => d.shape.taps * (1 + d.shape.in4) },
+  // the same, four vec4s at a time
+  "matmul_tiled": { statements: 2, iterations: (d) => d.shape.taps * (1 + ceil(d.shape.in4 / 4)) },
+  // blocks of keys, and in each the vec4s of a head
+  "attention_shuffle": {
+    statements: 2,
+    iterations: (d) => ceil(d.shape.keys / numbers(d).KEYS) * (1 + d.shape.size4),
+  },
+  // the queries' copy; blocks of 64 keys, and in each the vec4s of a head, the maximum, the exponentials, the sum
+  "attention_tiled": {
+    statements: 6,
+    iterations: ({ shape: { keys, size4 } }) => ceil(8 * size4 / 64) + ceil(keys / 64) * (1 + size4 + 64 + 64) + keys,
+  },
+  // pixels of a chunk
+  "group_norm_sums": { statements: 1, iterations: ({ shape: { chunkPixels, pixels } }) => min(chunkPixels, pixels) },
+  // three passes over a thread's channels, one sum over the chunks in the first and two in the second; two trees over 64
+  "group_norm_scale": {
+    statements: 5,
+    iterations: ({ shape: { channels, groups, chunks } }) =>
+      ceil(channels / groups / 64) * (1 + chunks + 1 + 2 * chunks + 1) + 2 * log2(64),
+  },
+  // three passes over a lane's vec4s
+  "layer_norm subgroup": { statements: 3, iterations: (d) => 3 * ceil(d.shape.channels4 / numbers(d).LANES) },
+  // and two trees over 64
+  "layer_norm workgroup": { statements: 4, iterations: (d) => 3 * ceil(d.shape.channels4 / 64) + 2 * log2(64) },
+  // predictions before this one
+  "advance": { statements: 1, iterations: () => 3 },
+  // bytes of a word
+  "png_filter": { statements: 1, iterations: () => 4 },
+  // parts of a vec4; the loader dispatches these, not a graph
+  "repack_matmul": { statements: 1, iterations: () => 4 },
+  "repack_rows": { statements: 1, iterations: () => 4 },
+};
+
+/** The loops of a dispatch's kernel; weights in a texture or a buffer make no difference. */
+export function loopsOf(kernel: string): Loops | undefined {
+  return loops[kernel] ?? loops[kernel.replace(/ texture$/, "")];
+}
+
+/** Loops of WGSL source that are not under an `// unroll` comment, which writes them out. */
+export function countLoops(source: string): number {
+  const lines = source.split("\n").map((line) => line.trim());
+  return lines.filter((line, i) => /^(for|while|loop)\b/.test(line) && lines[i - 1] !== "// unroll").length;
+}

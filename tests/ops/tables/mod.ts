@@ -1,0 +1,13 @@
+/** All tables. */
+import * as attention from "./attention.ts";
+import * as elementwise from "./elementwise.ts";
+import * as embedding from "./embedding.ts";
+import * as latents from "./latents.ts";
+import * as matmul from "./matmul.ts";
+import * as norm from "./norm.ts";
+import * as pixels from "./pixels.ts";
+import * as repack from "./repack.ts";
+import type { Table } from "../case.ts";
+
+export const tables: readonly Table[] = [attention, elementwise, embedding, latents, matmul, norm, pixels, repack]
+  .flatMap((file) => Object.values(file).filter((member): member is Table => "cases" in member));

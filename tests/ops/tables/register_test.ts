@@ -1,0 +1,22 @@
+import { deepStrictEqual } from "node:assert/strict";
+import { files } from "../../files.ts";
+import { recordCase } from "../case.ts";
+import { target } from "../budget.ts";
+import { tables } from "./mod.ts";
+
+Deno.test("every kernel is run by a case of a table", () => {
+  const kernels = Array.from(files("kernels/"), (path) => /^kernels\/(\w+)\.wgsl$/.exec(path)?.[1]).filter(Boolean);
+  const run = new Set<string>();
+  for (const { cases } of tables) {
+    for (const line of cases) {
+      for (const { layout } of Object.values(line.weights ?? {})) {
+        run.add(layout === "matmul" ? "repack_matmul" : "repack_rows"); // by the loader
+      }
+      for (const lanes of [0, 8]) {
+        const { graph } = recordCase(line, target(lanes));
+        for (const { kernel } of graph.dispatches) run.add(kernel.name.split(" ")[0]);
+      }
+    }
+  }
+  deepStrictEqual([...run].sort(), kernels.toSorted());
+});
