@@ -9,7 +9,7 @@ import {
 } from "../../src/graph/graph.ts";
 import { elements, type Shape } from "../../src/tensor/shape.ts";
 import { gaussian } from "../../src/tensor/random.ts";
-import type { Tensor } from "../reference/tensor.ts";
+import { fill, type Tensor } from "../reference/tensor.ts";
 
 /** How a value is stored: as the target stores operands or hidden states, or always in one way. */
 export type Stored = "operand" | "hidden" | "f32" | "u32";
@@ -56,15 +56,13 @@ export interface Table {
 /** The last rounding to f16's 11 bits is off by 2⁻¹¹ of a value at most; everything before it is in f32. */
 export const f16Rounding = 5e-4;
 
+/** More normals than this are the same over again: a prime, so that no row or piece begins where another one did. */
+const period = 65537;
+
 /** Standard normals, the same for the same seed. */
 export function normals(shape: Shape, seed: number): Tensor {
-  return {
-    shape,
-    data: Float64Array.from(gaussian({ seed, rng: "cpu", shape: [Math.max(16, elements(shape))] })()).slice(
-      0,
-      elements(shape),
-    ),
-  };
+  const draw = gaussian({ seed, rng: "cpu", shape: [Math.min(elements(shape), period)] })();
+  return fill(shape, (i) => draw[i % period]);
 }
 
 /** A case's graph for a target: its inputs and outputs are named. */

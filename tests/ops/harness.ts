@@ -132,7 +132,7 @@ export async function run(
 }
 
 /** Loads parameters as a model's are: from a file, by the engine's loader. */
-async function load(
+export async function load(
   weights: Named<Weight>,
   tensors: Named<Tensor>,
   parameters: Named<Parameter>,
@@ -163,7 +163,7 @@ function encode(data: Float64Array, dtype: "f32" | "f16" | "bf16"): ArrayBufferV
 }
 
 /** The nearest values that a dtype has. */
-function rounded({ shape, data }: Tensor, dtype: StorageType | "bf16"): Tensor {
+export function rounded({ shape, data }: Tensor, dtype: StorageType | "bf16"): Tensor {
   if (dtype === "u32") return { shape, data };
   if (dtype === "f16") return { shape, data: Float64Array.from(Float16Array.from(data)) };
   const singles = Float32Array.from(data);

@@ -1,5 +1,4 @@
 /** Tensors of the references: float64, row-major, no padding. */
-import { gaussian } from "../../src/tensor/random.ts";
 import { elements, type Shape } from "../../src/tensor/shape.ts";
 
 /** Numbers in a shape. */
@@ -7,9 +6,6 @@ export interface Tensor {
   readonly shape: Shape;
   readonly data: Float64Array;
 }
-
-/** How numbers are stored on the GPU, and so how those drawn for a test are rounded. */
-export type Stored = "f32" | "f16";
 
 /** A tensor of these numbers. */
 export function tensor(shape: Shape, numbers: ArrayLike<number>): Tensor {
@@ -20,15 +16,6 @@ export function tensor(shape: Shape, numbers: ArrayLike<number>): Tensor {
 /** Zeros, to be filled. */
 export function zeros(shape: Shape): Tensor {
   return { shape, data: new Float64Array(elements(shape)) };
-}
-
-/** Draws normals, each call from the next seed, rounded to what `stored` holds so that rounding is no error of a kernel. */
-export function drawer(stored: Stored, seed = 1): (shape: Shape, scale?: number, mean?: number) => Tensor {
-  return (shape, scale = 1, mean = 0) => {
-    const normals = gaussian({ seed: seed++, rng: "cpu", shape })();
-    const numbers = Float64Array.from(normals, (normal) => normal * scale + mean);
-    return tensor(shape, stored === "f16" ? new Float16Array(numbers) : new Float32Array(numbers));
-  };
 }
 
 /** A tensor whose element i is f(i). */
