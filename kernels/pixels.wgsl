@@ -15,5 +15,5 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
     return;
   }
   let levels = vec4u(round(clamp(vec4f(x[i]) * 0.5 + 0.5, vec4f(), vec4f(1.0)) * 255.0));
-  y[i] = levels.x | levels.y << 8u | levels.z << 16u;
+  y[i] = levels.x | (levels.y << 8u) | (levels.z << 16u);
 }

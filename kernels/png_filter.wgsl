@@ -49,5 +49,5 @@ fn filtered(at: u32) -> u32 {
 fn level(row: u32, column: u32, channel: u32) -> i32 {
   let outside = column >= shape.width || row == 0xffffffffu;
   let pixel = pixels[select(row * shape.width + column, 0u, outside)];
-  return select(i32(pixel >> (8u * channel) & 255u), 0, outside);
+  return select(i32((pixel >> (8u * channel)) & 255u), 0, outside);
 }
