@@ -35,8 +35,8 @@ Usage: deno task generate "a prompt" [-o out.png] [options]
   --steps N                1 to 150
   --cfg-scale N            weight of the prompt
   --sampler NAME           ddim, ddpm, euler, euler_a or dpmpp_2m, or A1111's names
-  --scheduler NAME         automatic or karras
-  --seed N                 0 to 4294967295; -1 chooses one
+  --scheduler NAME         automatic, karras, normal or uniform
+  --seed N                 0 to 4294967295; chosen where not given
   --rng NAME               nv or cpu
   --init-image FILE        PNG or JPEG to start from, with --strength above 0 to 1
   --eta N                  0 to 1, of DDIM
