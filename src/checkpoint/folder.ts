@@ -1,9 +1,10 @@
 import { type ComponentTensors, openComponent } from "./component.ts";
 import { CheckpointError, quote } from "./error.ts";
 import { checkDefaults, type FolderDefaults } from "./defaults.ts";
+import { isObject, type Json, list, readObject, readText } from "./files.ts";
+import { PICKLE, pickleError } from "./pickle.ts";
 
-/** A JSON object as read from a file. */
-export type Json = Readonly<Record<string, unknown>>;
+export type { Json };
 
 /** One network of a model: a folder with a config and weights. */
 export interface Component {
@@ -25,7 +26,10 @@ export interface FolderOptions {
   map?: boolean;
 }
 
-/** A model in diffusers' layout: `model_index.json`, and a folder for each component that it lists. */
+/**
+ * A model as diffusers lays it out, `model_index.json` and a folder for each component that it lists; or a single file
+ * that offers the same.
+ */
 export interface ModelFolder {
   readonly path: string;
   /** The whole of model_index.json. */
@@ -34,6 +38,8 @@ export interface ModelFolder {
   readonly defaults?: FolderDefaults;
   /** The text of scheduler/scheduler_config.json, which may hold what JSON has not (-Infinity); undefined without a scheduler. */
   readonly scheduler?: string;
+  /** What fills up short prompts where no file of the tokenizer's folder says it: a single file has no such folder. */
+  readonly padToken?: string;
   /** Whether the index lists a component of this name. */
   has(name: string): boolean;
   /** The folder of a component without weights, such as `tokenizer`. Throws a CheckpointError where it is missing. */
@@ -44,7 +50,6 @@ export interface ModelFolder {
 
 /** What diffusers and transformers call their weight files. */
 const WEIGHTS = ["diffusion_pytorch_model", "model"];
-const PICKLE = /\.(bin|ckpt|pt|pth|pkl)$/;
 
 /**
  * Opens the model at `path`: reads and checks its small files, and no weights yet.
@@ -54,9 +59,12 @@ export function openFolder(path: string, { prefer = "f16", map = true }: FolderO
   const listed = list(path);
   if (!listed) throw new CheckpointError(`Cannot open model ${path}: there is no such folder`);
   if (!listed.includes("model_index.json")) {
-    const found = listed.some((name) => PICKLE.test(name) || name.endsWith(".safetensors"))
-      ? "only single files: give a model in diffusers' layout"
-      : "no model_index.json: a model is a folder in diffusers' layout";
+    const single = listed.find((name) => name.endsWith(".safetensors"));
+    const pickle = listed.find((name) => PICKLE.test(name));
+    if (pickle && !single) throw pickleError(`${path}/${pickle}`);
+    const found = single
+      ? `no model_index.json, only single files: give one, as ${path}/${single}`
+      : "no model_index.json: a model is a folder in diffusers' layout, or a single safetensors file";
     throw new CheckpointError(`Cannot open model ${path}: it has ${found}`);
   }
   const index = readObject(`${path}/model_index.json`);
@@ -85,7 +93,7 @@ export function openFolder(path: string, { prefer = "f16", map = true }: FolderO
 }
 
 /** The safetensors files with a component's weights: one, or all that its index lists. */
-function weightFiles(folder: string, prefer: "f16" | "f32"): string[] {
+export function weightFiles(folder: string, prefer: "f16" | "f32"): string[] {
   const listed = list(folder) ?? [];
   const half = WEIGHTS.flatMap((name) => [`${name}.fp16.safetensors`, `${name}.safetensors.index.fp16.json`]);
   const plain = WEIGHTS.flatMap((name) => [`${name}.safetensors`, `${name}.safetensors.index.json`]);
@@ -94,12 +102,7 @@ function weightFiles(folder: string, prefer: "f16" | "f32"): string[] {
   if (found) return found.endsWith(".json") ? shards(folder, found) : [`${folder}/${found}`];
 
   const pickle = listed.find((name) => PICKLE.test(name));
-  if (pickle) {
-    const why = "loading it could run any code that is inside, so only safetensors are read";
-    throw new CheckpointError(
-      `Cannot load ${folder}/${pickle}: ${why}; convert it, or get the model's safetensors files`,
-    );
-  }
+  if (pickle) throw pickleError(`${folder}/${pickle}`);
   throw new CheckpointError(`Cannot load ${folder}: it has none of ${wanted.join(", ")}`);
 }
 
@@ -114,41 +117,4 @@ function shards(folder: string, index: string): string[] {
     const name = typeof file === "string" ? quote(file) : JSON.stringify(file);
     throw new CheckpointError(`Cannot read ${path}: ${name} is not the name of a safetensors file beside it`);
   });
-}
-
-/** The names in a folder, or undefined where there is no such folder. */
-function list(folder: string): string[] | undefined {
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
-    if (!(error instanceof Error)) throw error;
-    throw new CheckpointError(`Cannot open ${folder}: ${error.message}`, { cause: error });
-  }
-}
-
-function readObject(path: string): Json {
-  let value: unknown;
-  try {
-    value = JSON.parse(readText(path));
-  } catch (error) {
-    if (error instanceof CheckpointError || !(error instanceof Error)) throw error;
-    throw new CheckpointError(`Cannot read ${path}: ${error.message}`, { cause: error });
-  }
-  if (!isObject(value)) throw new CheckpointError(`Cannot read ${path}: it is not a JSON object`);
-  return value;
-}
-
-function readText(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new CheckpointError(`Cannot open ${path}: there is no such file`);
-    if (!(error instanceof Error)) throw error;
-    throw new CheckpointError(`Cannot read ${path}: ${error.message}`, { cause: error });
-  }
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

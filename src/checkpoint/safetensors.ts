@@ -48,23 +48,24 @@ export class Checkpoint implements Disposable {
 
   /**
    * The data of a tensor in pieces of `maxBytes`, the last one shorter; none for an empty tensor. A piece is for reading,
-   * at once: it is valid until the next is asked for. Throws a CheckpointError where there is no such tensor,
-   * the checkpoint was closed, or the file has changed its size.
+   * at once: it is valid until the next is asked for. `tensor` is a name, or what `tensors` says of one, in which a
+   * narrower range asks for that part. Throws a CheckpointError where there is no such tensor, the checkpoint was closed,
+   * or the file has changed its size.
    */
-  pieces(name: string, maxBytes: number): Generator<Piece, void, void> {
-    const { begin, end } = this.#info(name);
+  pieces(tensor: string | TensorInfo, maxBytes: number): Generator<Piece, void, void> {
+    const { begin, end } = this.#info(tensor);
     return this.#file.pieces(begin, end, maxBytes);
   }
 
   /** A copy of a tensor's data. For small ones: weights should go to the GPU by `pieces()`. */
-  bytes(name: string): Uint8Array<ArrayBuffer> {
-    const { begin, end } = this.#info(name);
+  bytes(tensor: string | TensorInfo): Uint8Array<ArrayBuffer> {
+    const { begin, end } = this.#info(tensor);
     return copyBytes(this.#file, begin, end);
   }
 
   /** A copy of a tensor as single floats, whatever numbers it holds. */
-  floats(name: string): Float32Array<ArrayBuffer> {
-    return toFloat32(this.bytes(name), this.#info(name).dtype);
+  floats(tensor: string | TensorInfo): Float32Array<ArrayBuffer> {
+    return toFloat32(this.bytes(tensor), this.#info(tensor).dtype);
   }
 
   /** Hints that a tensor, or without a name the whole file, has been uploaded and its pages may go. */
@@ -78,9 +79,10 @@ export class Checkpoint implements Disposable {
     this.#file[Symbol.dispose]();
   }
 
-  #info(name: string): TensorInfo {
-    const info = this.tensors.get(name);
-    if (!info) throw new CheckpointError(`Cannot read tensor ${quote(name)}: ${this.path} has none of that name`);
+  #info(tensor: string | TensorInfo): TensorInfo {
+    if (typeof tensor !== "string") return tensor;
+    const info = this.tensors.get(tensor);
+    if (!info) throw new CheckpointError(`Cannot read tensor ${quote(tensor)}: ${this.path} has none of that name`);
     return info;
   }
 }

@@ -121,9 +121,10 @@ Deno.test("what is missing is an error that says what was looked for", () => {
   const cases: [files: Record<string, string | object>, message: RegExp][] = [
     [
       { "readme.txt": "" },
-      /^Cannot open model .*: it has no model_index\.json: a model is a folder in diffusers' layout$/,
+      /^Cannot open model .*: it has no model_index\.json: a model is a folder in diffusers' layout, or a single saf/,
     ],
-    [{ "sd.ckpt": "" }, /it has only single files: give a model in diffusers' layout$/],
+    [{ "sd.safetensors": "" }, /it has no model_index\.json, only single files: give one, as .*\/sd\.safetensors$/],
+    [{ "sd.ckpt": "" }, /^Cannot load .*\/sd\.ckpt: it is a PyTorch pickle, .* python -c .*sd\.safetensors$/],
     [{ "model_index.json": "{" }, /^Cannot read .*model_index\.json: .*JSON/],
     [{ "model_index.json": "[]" }, /model_index\.json: it is not a JSON object$/],
     [{ "model_index.json": {} }, /^Cannot open unet of .*: model_index\.json does not list it$/],
@@ -137,7 +138,7 @@ Deno.test("what is missing is an error that says what was looked for", () => {
     [model, /^Cannot load .*\/unet: it has none of diffusion_pytorch_model\.fp16\.safetensors, /],
     [
       { ...model, "unet/diffusion_pytorch_model.bin": "" },
-      /^Cannot load .*\/unet\/diffusion_pytorch_model\.bin: loading it could run any code .* convert it, or get/,
+      /^Cannot load .*\/unet\/diffusion_pytorch_model\.bin: it is a PyTorch pickle, loading it could run any code .* convert it/,
     ],
   ];
   for (const [files, message] of cases) {
