@@ -55,7 +55,7 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
     for (const STORED of storedTypes) {
       add(repack.buffer, { Weight: weightType, STORED });
       add(repack.rows, { Weight: weightType, STORED });
-      add(repack.texture, { Weights: `texture_storage_2d<${format}, write>`, STORED });
+      add(repack.texture, { Weights: `texture_storage_2d<${format}, write>`, Weight: weightType, STORED });
     }
   }
   return found;
