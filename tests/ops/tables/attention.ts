@@ -46,7 +46,6 @@ export const attentionTable: Table = {
     attentionCase(40, 13, 154, { heads: 5 }),
     attentionCase(64, 11, 77, { heads: 2 }),
     attentionCase(160, 5, 77, { images: 2, heads: 2 }),
-    attentionCase(512, 19, 67),
   ],
 };
 
@@ -82,6 +81,13 @@ export const oddHeadsTable: Table = {
     attentionCase(1, 9, 9, { heads: 1 }),
     attentionCase(3, 5, 11, { heads: 4 }),
   ],
+};
+
+/** The VAE's one head, of 512 channels. */
+export const wideTable: Table = {
+  op: "attention() of one wide head",
+  bounds,
+  cases: [attentionCase(512, 19, 67)],
 };
 
 /** One head of 512 over 64 × 64 pixels, as the VAE has at 512 × 512: as many loops as any dispatch comes to. */
