@@ -1,5 +1,8 @@
-/** Which folder a model's name stands for. */
+/** Which folder or file a model's name stands for, and which models there are. */
 import { fileURLToPath } from "node:url";
+import { CheckpointError } from "../checkpoint/error.ts";
+import { recognise } from "../checkpoint/family.ts";
+import { openCheckpoint } from "../checkpoint/safetensors.ts";
 
 /** The folder of models that comes with the programme. */
 export const weightsFolder: URL = new URL("../../weights/", import.meta.url);
@@ -7,42 +10,100 @@ export const weightsFolder: URL = new URL("../../weights/", import.meta.url);
 /** The model that is used where none is named. */
 export const defaultModel = "tiny";
 
-/** A name or path that leads to no model folder. */
+/** A name or path that leads to no model. */
 export class ModelNotFoundError extends Error {
   override name = "ModelNotFoundError";
 }
 
+/** A model that can be named. */
+export interface ModelEntry {
+  /** The folder's name, or the file's without `.safetensors`. */
+  readonly name: string;
+  readonly path: string;
+  /** When its folder or file was last changed, in seconds since 1970. */
+  readonly modified: number;
+}
+
+/** Where models are looked up by name. */
+export interface ModelHomes {
+  /** A folder of models that is looked through before `weights/`. */
+  modelsDir?: string;
+}
+
+const SINGLE = ".safetensors";
+/** Found by name as well, so that opening one can say how it is converted. */
+const PICKLES = [".ckpt", ".pt", ".pth", ".bin"];
+
 /**
- * The path of a model's folder: `model` itself where it has a slash or is a folder, else a folder of that name in
- * `modelsDir` or in `weights/`. A model folder holds a `model_index.json`.
+ * The path of a model: `model` itself where it has a slash or is a folder or a file, else a folder or single file of that
+ * name in `modelsDir` or in `weights/`. Whether a model is in it shows when it is opened.
  *
  * @throws ModelNotFoundError naming the models there are
  */
-export function locateModel(model: string, { modelsDir }: { modelsDir?: string } = {}): string {
-  const homes = [...(modelsDir ? [modelsDir] : []), fileURLToPath(weightsFolder)];
-  const isPath = /[/\\]/.test(model) || isFolder(model);
-  const candidates = isPath ? [model] : homes.map((home) => `${home.replace(/[/\\]$/, "")}/${model}`);
-  const found = candidates.find(isFolder);
+export function locateModel(model: string, homes: ModelHomes = {}): string {
+  const isPath = /[/\\]/.test(model) || exists(model);
+  const named = (home: string) => ["", SINGLE, ...PICKLES].map((end) => `${home}/${model}${end}`);
+  const found = (isPath ? [model] : model === "" ? [] : foldersOf(homes).flatMap(named)).find(exists);
   if (found !== undefined) return found;
-  if (isPath) throw new ModelNotFoundError(`Cannot find the model folder ${model}, a folder that exists would do`);
-  const names = homes.flatMap(modelsIn).join(", ");
+  if (isPath) throw new ModelNotFoundError(`Cannot find the model ${model}, a folder or file that exists would do`);
+  const names = listModels(homes).map(({ name }) => name).join(", ");
   throw new ModelNotFoundError(
-    `Cannot find a model ${JSON.stringify(model)}, a folder's path or one of these would do: ${names}`,
+    `Cannot find a model ${JSON.stringify(model)}, a path or one of these names would do: ${names}`,
   );
 }
 
-function modelsIn(home: string): string[] {
+/**
+ * The models that can be named, sorted by name within each place: folders with a `model_index.json`, and safetensors files
+ * that hold a model, told from their headers. Of two with one name the first is listed, which is the one that is taken.
+ */
+export function listModels(homes: ModelHomes = {}): ModelEntry[] {
+  const models = new Map<string, ModelEntry>();
+  for (const home of foldersOf(homes)) {
+    for (const entry of entriesOf(home)) {
+      const path = `${home}/${entry}`, name = isFolder(path) ? entry : entry.slice(0, -SINGLE.length);
+      if (models.has(name) || !holdsModel(path)) continue;
+      const modified = Math.floor((Deno.statSync(path).mtime?.getTime() ?? 0) / 1000);
+      models.set(name, { name, path, modified });
+    }
+  }
+  return [...models.values()];
+}
+
+function foldersOf({ modelsDir }: ModelHomes): string[] {
+  return [...(modelsDir ? [modelsDir] : []), fileURLToPath(weightsFolder)].map((home) => home.replace(/[/\\]$/, ""));
+}
+
+/** Folders and safetensors files, folders first: of a folder and a file with one name the folder is taken. */
+function entriesOf(home: string): string[] {
   if (!isFolder(home)) return [];
-  const folders = [...Deno.readDirSync(home)].filter(({ isFile }) => !isFile).map(({ name }) => name).toSorted();
-  return folders.filter((name) =>
-    [...Deno.readDirSync(`${home}/${name}`)].some((file) => file.name === "model_index.json")
-  );
+  const names = [...Deno.readDirSync(home)].map(({ name }) => name).toSorted();
+  const isHere = (name: string) => isFolder(`${home}/${name}`);
+  return [...names.filter(isHere), ...names.filter((name) => name.endsWith(SINGLE) && !isHere(name))];
+}
+
+function holdsModel(path: string): boolean {
+  if (isFolder(path)) return exists(`${path}/model_index.json`);
+  try {
+    using checkpoint = openCheckpoint(path);
+    return recognise(checkpoint.tensors.keys()).supported;
+  } catch (error) {
+    if (error instanceof CheckpointError) return false;
+    throw error;
+  }
+}
+
+function exists(path: string): boolean {
+  return stat(path) !== undefined;
 }
 
 function isFolder(path: string): boolean {
+  return stat(path)?.isDirectory ?? false;
+}
+
+function stat(path: string): Deno.FileInfo | undefined {
   try {
-    return Deno.statSync(path).isDirectory;
+    return Deno.statSync(path);
   } catch {
-    return false;
+    return undefined;
   }
 }

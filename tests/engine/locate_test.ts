@@ -1,0 +1,68 @@
+import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
+import { writeSafetensors } from "../../src/checkpoint/write.ts";
+import { listModels, locateModel, ModelNotFoundError } from "../../src/engine/locate.ts";
+
+/** Runs `body` with a folder of models: two folders, single files and what is none. */
+function withModels(body: (modelsDir: string) => void): void {
+  const folder = Deno.makeTempDirSync();
+  const scalar = { dtype: "f32", shape: [], data: Float32Array.of(1) } as const;
+  const write = (file: string, name: string) => writeSafetensors(`${folder}/${file}`, new Map([[name, scalar]]));
+  try {
+    for (const name of ["zebra", "both", "empty"]) Deno.mkdirSync(`${folder}/${name}`);
+    for (const name of ["zebra", "both"]) Deno.writeTextFileSync(`${folder}/${name}/model_index.json`, "{}");
+    write("both.safetensors", "model.diffusion_model.out.0.bias");
+    write("single.safetensors", "model.diffusion_model.out.0.bias");
+    write("style.safetensors", "lora_unet_x.lora_down.weight");
+    Deno.writeTextFileSync(`${folder}/broken.safetensors`, "no");
+    Deno.writeTextFileSync(`${folder}/old.ckpt`, "PK");
+    body(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+Deno.test("folders and single files with a model are listed, those of the given folder first", () => {
+  withModels((modelsDir) => {
+    const models = listModels({ modelsDir });
+    deepStrictEqual(models.map(({ name }) => name), ["both", "zebra", "single", "tiny"]);
+    deepStrictEqual(models.slice(0, 3).map(({ path }) => path), [
+      `${modelsDir}/both`,
+      `${modelsDir}/zebra`,
+      `${modelsDir}/single.safetensors`,
+    ]);
+    for (const { modified } of models) ok(Number.isInteger(modified) && modified > 1_600_000_000);
+  });
+  deepStrictEqual(listModels({ modelsDir: "/no/such/folder" }).map(({ name }) => name), ["tiny"]);
+});
+
+Deno.test("a name leads to the path that is listed under it, and a path to itself", () => {
+  withModels((modelsDir) => {
+    for (const { name, path } of listModels({ modelsDir })) strictEqual(locateModel(name, { modelsDir }), path);
+    for (const file of ["single.safetensors", "old.ckpt"]) {
+      strictEqual(locateModel(file, { modelsDir }), `${modelsDir}/${file}`);
+      strictEqual(locateModel(`${modelsDir}/${file}`), `${modelsDir}/${file}`);
+    }
+    strictEqual(
+      locateModel("old", { modelsDir }),
+      `${modelsDir}/old.ckpt`,
+      "so that opening it says how to convert it",
+    );
+  });
+  match(locateModel("tiny"), /weights\/tiny$/);
+});
+
+Deno.test("a name or path that leads nowhere is an error that lists the names", () => {
+  withModels((modelsDir) => {
+    for (const name of ["sd15", ""]) {
+      throws(() => locateModel(name, { modelsDir }), (error) => {
+        ok(error instanceof ModelNotFoundError);
+        match(error.message, /a path or one of these names would do: both, zebra, single, tiny$/);
+        return true;
+      });
+    }
+  });
+  throws(
+    () => locateModel("no/such.safetensors"),
+    /Cannot find the model no\/such\.safetensors, a folder or file that/,
+  );
+});
