@@ -1,5 +1,6 @@
 /** A few cases of the kernels that depend on a driver most; `second_driver_test.ts` runs them on SwiftShader. */
-import { prove, usualPaths } from "../ops/harness.ts";
+import { match } from "node:assert/strict";
+import { device, prove, usualPaths } from "../ops/harness.ts";
 import type { Table } from "../ops/case.ts";
 import * as attention from "../ops/tables/attention.ts";
 import * as elementwise from "../ops/tables/elementwise.ts";
@@ -8,6 +9,10 @@ import * as norm from "../ops/tables/norm.ts";
 
 /** The first `count` cases of a table: a second driver is 20 to 40 times slower than the usual one. */
 const first = (count: number, table: Table): Table => ({ ...table, cases: table.cases.slice(0, count) });
+
+Deno.test("the driver is SwiftShader, with subgroups as the usual kernels want them", () => {
+  match(`${device.name}, ${device.subgroupSize} lanes`, /^SwiftShader.*, [48] lanes$/);
+});
 
 const options = { paths: usualPaths, types: ["f32"] } as const;
 prove(first(6, matmul.linearTable), options);
