@@ -55,15 +55,19 @@ export function locateModel(model: string, homes: ModelHomes = {}): string {
 /**
  * The models that can be named, sorted by name within each place: folders with a `model_index.json`, and safetensors files
  * that hold a model, told from their headers. Of two with one name the first is listed, which is the one that is taken.
+ * `read` keeps what headers said between calls; a file that has changed since is read again.
  */
-export function listModels(homes: ModelHomes = {}): ModelEntry[] {
+export function listModels(homes: ModelHomes = {}, read: Map<string, boolean> = new Map()): ModelEntry[] {
   const models = new Map<string, ModelEntry>();
   for (const home of foldersOf(homes)) {
     for (const entry of entriesOf(home)) {
       const path = `${home}/${entry}`, name = isFolder(path) ? entry : entry.slice(0, -SINGLE.length);
-      if (models.has(name) || !holdsModel(path)) continue;
-      const modified = Math.floor((Deno.statSync(path).mtime?.getTime() ?? 0) / 1000);
-      models.set(name, { name, path, modified });
+      if (models.has(name)) continue;
+      const { mtime, size } = Deno.statSync(path), ms = mtime?.getTime() ?? 0;
+      const version = `${path} ${size} ${ms}`;
+      const holds = isFolder(path) ? exists(`${path}/model_index.json`) : read.get(version) ?? holdsModel(path);
+      if (!isFolder(path)) read.set(version, holds);
+      if (holds) models.set(name, { name, path, modified: Math.floor(ms / 1000) });
     }
   }
   return [...models.values()];
@@ -82,7 +86,6 @@ function entriesOf(home: string): string[] {
 }
 
 function holdsModel(path: string): boolean {
-  if (isFolder(path)) return exists(`${path}/model_index.json`);
   try {
     using checkpoint = openCheckpoint(path);
     return recognise(checkpoint.tensors.keys()).supported;

@@ -2,17 +2,21 @@
 import { type Context, Hono } from "hono";
 import { requestId } from "hono/request-id";
 import type { Engine } from "../engine/client.ts";
+import { listModels, type ModelEntry } from "../engine/locate.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
 import { type GenerateRequest, parseRequest } from "../engine/request.ts";
 import type { PictureReader } from "../image/read.ts";
 import { readFields } from "./body.ts";
 import { errorResponse, isUnexpected, Refusal } from "./errors.ts";
+import { modelRoutes } from "./models.ts";
 import type { Queue } from "./queue.ts";
 import { startPicture } from "./stream.ts";
 
 export interface AppOptions {
   queue: Queue;
   pictures: PictureReader;
+  /** The models that have a name, for `/v1/models`. */
+  models?: () => readonly ModelEntry[];
   /** Takes a line about what is the programme's own fault. */
   log?: (line: string) => void;
 }
@@ -22,7 +26,10 @@ export interface AppOptions {
  *
  * @example const app = createApp(createEngine({ model }), { queue: new Queue({ capacity: 64 }), pictures });
  */
-export function createApp(engine: Engine, { queue, pictures, log = console.error }: AppOptions): Hono {
+export function createApp(
+  engine: Engine,
+  { queue, pictures, models = listModels, log = console.error }: AppOptions,
+): Hono {
   const app = new Hono();
   app.use(requestId());
 
@@ -72,6 +79,9 @@ export function createApp(engine: Engine, { queue, pictures, log = console.error
     return c.json({ live: true, ...ready }, status);
   });
 
+  const loaded = () => engine.status.state === "ready" ? engine.status.info.model.name : undefined;
+  app.route("/v1/models", modelRoutes(() => models(), loaded));
+
   app.all("/generate", (c) => {
     throw notAllowed(c, "GET, POST");
   });
@@ -81,7 +91,7 @@ export function createApp(engine: Engine, { queue, pictures, log = console.error
     });
   }
   app.notFound((c) => {
-    const message = `There is nothing at ${c.req.path.slice(0, 80)}, /generate and /health would do`;
+    const message = `There is nothing at ${c.req.path.slice(0, 80)}, /generate, /health and /v1/models would do`;
     return errorResponse(new Refusal("not_found", message));
   });
   app.onError((error, c) => {

@@ -11,6 +11,7 @@ export type RefusalCode =
   | "body_too_large"
   | "unsupported_media_type"
   | "not_found"
+  | "model_not_found"
   | "method_not_allowed"
   | "not_ready";
 
@@ -25,6 +26,7 @@ export class Refusal extends Error {
 const refusalStatus: Record<RefusalCode, number> = {
   malformed_body: 400,
   not_found: 404,
+  model_not_found: 404,
   method_not_allowed: 405,
   body_too_large: 413,
   unsupported_media_type: 415,

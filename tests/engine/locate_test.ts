@@ -35,6 +35,19 @@ Deno.test("folders and single files with a model are listed, those of the given 
   deepStrictEqual(listModels({ modelsDir: "/no/such/folder" }).map(({ name }) => name), ["tiny"]);
 });
 
+Deno.test("headers are read once, and again where the file has changed", () => {
+  withModels((modelsDir) => {
+    const read = new Map<string, boolean>(), names = () => listModels({ modelsDir }, read).map(({ name }) => name);
+    const before = names();
+    for (const version of read.keys()) {
+      if (version.includes("/style.")) read.set(version, true); // what was read is taken at its word
+    }
+    deepStrictEqual(names(), ["both", "zebra", "single", "style", "tiny"]);
+    Deno.utimeSync(`${modelsDir}/style.safetensors`, 1e9, 1e9);
+    deepStrictEqual(names(), before);
+  });
+});
+
 Deno.test("a name leads to the path that is listed under it, and a path to itself", () => {
   withModels((modelsDir) => {
     for (const { name, path } of listModels({ modelsDir })) strictEqual(locateModel(name, { modelsDir }), path);

@@ -1,0 +1,46 @@
+/** `/v1/models`: the models that there are, as OpenAI's clients ask for them. */
+import { Hono } from "hono";
+import type { ModelEntry } from "../engine/locate.ts";
+import { Refusal } from "./errors.ts";
+
+/** A model as OpenAI's clients know one. */
+interface Model {
+  id: string;
+  object: "model";
+  /** Seconds since 1970. */
+  created: number;
+  owned_by: string;
+}
+
+/**
+ * The routes below `/v1/models`. `list` gives the models that have a name; `loaded` the one that is on the GPU, which is
+ * listed first even where it was loaded from elsewhere.
+ */
+export function modelRoutes(list: () => readonly ModelEntry[], loaded: () => string | undefined): Hono {
+  const started = Math.floor(Date.now() / 1000);
+  const models = (): Model[] => {
+    const first = loaded(), found = list();
+    const elsewhere = first !== undefined && !found.some(({ name }) => name === first);
+    const all = elsewhere ? [{ name: first, modified: started }, ...found] : found;
+    return all
+      .toSorted((a, b) => Number(b.name === first) - Number(a.name === first))
+      .map(({ name, modified }) => ({ id: name, object: "model", created: modified, owned_by: "local" }));
+  };
+  const app = new Hono();
+  app.get("/", (c) => c.json({ object: "list", data: models() }));
+  app.get("/:id", (c) => {
+    const id = c.req.param("id"), all = models();
+    const model = all.find((model) => model.id === id);
+    if (model) return c.json(model);
+    const names = all.slice(0, 20).map(({ id }) => id).join(", ");
+    const asked = JSON.stringify(id.slice(0, 80));
+    throw new Refusal("model_not_found", `There is no model ${asked}, one of these would do: ${names}`);
+  });
+  for (const path of ["/", "/:id"]) {
+    app.all(path, (c) => {
+      const message = `${c.req.path.slice(0, 80)} does not take ${c.req.method}, GET, HEAD would do`;
+      throw new Refusal("method_not_allowed", message, { allow: "GET, HEAD" });
+    });
+  }
+  return app;
+}
