@@ -44,17 +44,24 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
     }
     workgroupBarrier();
     if (thread < QUERIES) {
+      // Four keys a round: a software driver runs only so many rounds.
       var maximum = highest[thread];
-      for (var key = 0u; key < THREADS; key++) {
-        maximum = max(maximum, weights[thread * THREADS + key]);
+      for (var key = 0u; key < THREADS; key += 4u) {
+        // unroll
+        for (var part = 0u; part < 4u; part++) {
+          maximum = max(maximum, weights[thread * THREADS + key + part]);
+        }
       }
       rescale[thread] = exp(highest[thread] - maximum);
       highest[thread] = maximum;
       total[thread] *= rescale[thread];
-      for (var key = 0u; key < THREADS; key++) {
-        let weight = exp(weights[thread * THREADS + key] - maximum);
-        weights[thread * THREADS + key] = weight;
-        total[thread] += weight;
+      for (var key = 0u; key < THREADS; key += 4u) {
+        // unroll
+        for (var part = 0u; part < 4u; part++) {
+          let weight = exp(weights[thread * THREADS + key + part] - maximum);
+          weights[thread * THREADS + key + part] = weight;
+          total[thread] += weight;
+        }
       }
     }
     workgroupBarrier();

@@ -47,7 +47,7 @@ function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scal
     workgroups: [Math.ceil(queries / QUERIES), heads, images],
     flops: 16 * images * heads * queries * keys * size4,
     // Through workgroup memory also: each block's maximum, exponentials and weighted sum, and the queries once.
-    loops: Math.ceil(keys / KEYS) * (size4 + 1 + (LANES ? 0 : 3 * KEYS)) +
+    loops: Math.ceil(keys / KEYS) * (size4 + 1 + (LANES ? 0 : KEYS / 4 + KEYS / 4 + KEYS)) +
       (LANES ? 0 : Math.ceil(QUERIES * size4 / 64)),
   });
 }

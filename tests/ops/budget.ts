@@ -36,10 +36,10 @@ export const loops: Readonly<Record<string, Loops>> = {
     statements: 2,
     iterations: (d) => ceil(d.shape.keys / numbers(d).KEYS) * (1 + d.shape.size4),
   },
-  // the queries' copy; blocks of 64 keys, and in each the vec4s of a head, the maximum, the exponentials, the sum
+  // the queries' copy; blocks of 64 keys, and in each the vec4s of a head, maximum and exponentials by fours, the sum
   "attention_tiled": {
     statements: 6,
-    iterations: ({ shape: { keys, size4 } }) => ceil(8 * size4 / 64) + ceil(keys / 64) * (1 + size4 + 64 + 64) + keys,
+    iterations: ({ shape: { keys, size4 } }) => ceil(8 * size4 / 64) + ceil(keys / 64) * (1 + size4 + 16 + 16) + keys,
   },
   // pixels of a chunk
   "group_norm_sums": { statements: 1, iterations: ({ shape: { chunkPixels, pixels } }) => min(chunkPixels, pixels) },
