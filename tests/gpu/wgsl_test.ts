@@ -1,127 +1,140 @@
-import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, doesNotMatch, match, ok, strictEqual, throws } from "node:assert/strict";
 import { bindings, shapeFields, specialise } from "../../src/gpu/wgsl.ts";
 import { files, read } from "../files.ts";
 
-const source = `// A comment that names LANES = 4u;
-const LANES = 8u;
-const BLOCKS = LANES / 4u;
-const LIMIT = 0.5;
+const source = `
+const TILE = 4u;
+const HALF = TILE / 2u;
+const FACTOR = 0.5;
 alias Scalar = f32;
-alias Row = vec4<f32>;
+alias Weights = texture_storage_2d<rgba32float, read>;
+
+struct Shape {
+  rows: u32, // a comment with a field: i32
+  offset: i32,
+  epsilon: f32,
+}
+
+@group(0) @binding(2) var<uniform> shape: Shape;
+@group(0) @binding(0) var<storage, read> x: array<vec4<Scalar>>;
+@group(0) @binding(1) var weight: Weights;
+@group(0) @binding(3) var<storage, read_write> y: array<Scalar>;
 `;
 
-Deno.test("specialising replaces the right side of a declaration and nothing else", () => {
-  strictEqual(
-    specialise(source, { LANES: 16, Scalar: "u32", LIMIT: 2 }),
-    source.replace("const LANES = 8u", "const LANES = 16u").replace("Scalar = f32", "Scalar = u32").replace("0.5", "2"),
-  );
+/** The copies that unrolling makes of a body, without the braces and white space. */
+function unrolled(loop: string, constants = {}): string[] {
+  const text = specialise(source + loop, constants).split("var<storage, read_write> y: array<Scalar>;")[1];
+  return text.split(/[{}\s]+/).filter((word) => word);
+}
+
+Deno.test("specialise() replaces the right side of a const and keeps its kind of number", () => {
+  const changed = specialise(source, { TILE: 8, FACTOR: 2 });
+  match(changed, /^const TILE = 8u;$/m);
+  match(changed, /^const FACTOR = 2;$/m);
   strictEqual(specialise(source, {}), source);
 });
 
-Deno.test("an alias of f16, or of a vec4 of it, enables f16 in front", () => {
-  strictEqual(specialise(source, { Scalar: "f16" }).split("\n")[0], "enable f16;");
-  strictEqual(specialise(source, { Row: "vec4<f16>" }).split("\n")[0], "enable f16;");
-  strictEqual(specialise("alias Half = f16;", {}), "enable f16;\nalias Half = f16;");
-  ok(!specialise(source, { Scalar: "f32" }).includes("enable"));
+Deno.test("specialise() puts `enable f16` in front once an alias is f16, and only then", () => {
+  ok(specialise(source, { Scalar: "f16" }).startsWith("enable f16;\n"));
+  doesNotMatch(specialise(source, { Scalar: "f32" }), /enable/);
+  ok(specialise("alias Element = f32;", { Element: "vec4<f16>" }).startsWith("enable f16;\n"));
+  // A texture of halves is read as f32 and needs no feature.
+  doesNotMatch(specialise(source, { Weights: "texture_storage_2d<rgba16float, read>" }), /enable/);
 });
 
-Deno.test("a name that the kernel does not declare is an error", () => {
-  throws(() => specialise(source, { WIDTH: 3 }), {
+Deno.test("specialise() refuses a name that the kernel does not declare", () => {
+  throws(() => specialise(source, { TILES: 8 }), {
     name: "RangeError",
-    message: "Cannot specialise WIDTH: the kernel declares no const or alias of that name",
+    message: "Cannot specialise TILES: the kernel declares no const or alias of that name",
   });
-  throws(() => specialise("fn main() { const INNER = 1u; }", { INNER: 2 }), /Cannot specialise INNER/);
-  throws(() => specialise(source, { LANE: 3 }), /Cannot specialise LANE:/, "part of a name is not the name");
+  // A local `let` and a field are no declarations of the module.
+  throws(() => specialise("fn f() {\n  const inner = 1u;\n}", { inner: 2 }), /^RangeError: Cannot specialise inner/);
 });
 
-/** A loop as kernels write it. */
-const loop = (counter: string, bound: string, body: string) =>
-  `// unroll\nfor (var ${counter} = 0u; ${counter} < ${bound}; ${counter}++) {${body}}`;
+Deno.test("a loop marked `unroll` is written out, its counter a literal", () => {
+  const loop = "// unroll\nfor (var i = 0u; i < TILE; i++) { a[i]+=tiling; }";
+  deepStrictEqual(unrolled(loop), ["a[0u]+=tiling;", "a[1u]+=tiling;", "a[2u]+=tiling;", "a[3u]+=tiling;"]);
+});
 
-/** Without the white space that does not matter. */
-const squeeze = (code: string) => code.replace(/\s+/g, " ").trim();
+Deno.test("the bound of an unrolled loop may be an expression of constants, as specialised", () => {
+  const loop = (bound: string) => `// unroll\nfor (var i = 0u; i < ${bound}; i++) { a[i]; }`;
+  strictEqual(unrolled(loop("HALF")).length, 2);
+  strictEqual(unrolled(loop("HALF"), { TILE: 16 }).length, 8);
+  strictEqual(unrolled(loop("(TILE + 3u) * 2u % 5u - 1u")).length, 3);
+  strictEqual(unrolled(loop("7u / 2u")).length, 3);
+});
 
-Deno.test("an unrolled loop is its body once for each value of the counter, in braces", () => {
-  strictEqual(
-    squeeze(specialise(loop("i", "3u", " a[i] = i; "), {})),
-    "{ a[0u] = 0u; } { a[1u] = 1u; } { a[2u] = 2u; }",
+Deno.test("unrolled loops may stand in each other, and bounds may be the outer counter", () => {
+  const loop = `// unroll
+  for (var i = 0u; i < 3u; i++) {
+    // unroll
+    for (var j = 0u; j < i; j++) { a[i*TILE+j]; }
+  }`;
+  deepStrictEqual(unrolled(loop), ["a[1u*TILE+0u];", "a[2u*TILE+0u];", "a[2u*TILE+1u];"]);
+});
+
+Deno.test("a loop whose bound is no constant is not unrolled but refused", () => {
+  throws(() => unrolled("// unroll\nfor (var i = 0u; i < shape.rows; i++) { a[i]; }"), {
+    name: "RangeError",
+    message: "Cannot unroll over i < shape.rows: the bound is not constant",
+  });
+  throws(
+    () => unrolled("// unroll\nfor (var i = 0u; i < UNKNOWN; i++) { a[i]; }"),
+    /^RangeError: Cannot unroll over i/,
   );
-  strictEqual(squeeze(specialise(loop("i", "0u", " a[i] = i; "), {})), "", "no turns, no body");
-});
-
-Deno.test("only whole names are counters", () => {
-  strictEqual(
-    squeeze(specialise(loop("i", "2u", " pi += i * index; x.ij = i; "), {})).match(/pi|index|ij/g)?.length,
-    6,
-  );
-});
-
-Deno.test("unrolled loops nest, and the bound of the inner one may be the outer one's counter", () => {
-  const nested = loop("i", "2u", loop("j", "2u", " f(i, j); "));
-  strictEqual(squeeze(specialise(nested, {})), "{{ f(0u, 0u); } { f(0u, 1u); }} {{ f(1u, 0u); } { f(1u, 1u); }}");
-  const triangle = loop("i", "3u", loop("j", "i", " f(i, j); "));
-  strictEqual(specialise(triangle, {}).match(/f\(\d+u, \d+u\)/g)?.join(" "), "f(1u, 0u) f(2u, 0u) f(2u, 1u)");
-});
-
-Deno.test("a bound is an expression over constants, as specialised, that may come of other constants", () => {
-  const count = (bound: string, constants = {}) =>
-    (specialise(source + loop("i", bound, " f(); "), constants).match(/f\(\);/g) ?? []).length;
-  strictEqual(count("LANES"), 8);
-  strictEqual(count("BLOCKS"), 2);
-  strictEqual(count("BLOCKS", { LANES: 16 }), 4);
-  strictEqual(count("(LANES + 3u) * 2u % 5u"), 2);
-  strictEqual(count("LANES - 2u - 1u"), 5, "from the left");
-  strictEqual(count("7u / 2u"), 3);
-});
-
-Deno.test("a bound that is not constant is an error", () => {
-  for (const bound of ["shape.size", "count", "LIMIT", "min(LANES, 2u)", "LANES / 0u"]) {
-    throws(() => specialise(source + loop("i", bound, ""), {}), {
-      name: "RangeError",
-      message: `Cannot unroll over i < ${bound}: the bound is not constant`,
-    });
-  }
-  throws(() => specialise(loop("i", "2u", " if (true) { ").slice(0, -1), {}), {
+  throws(() => unrolled("// unroll\nfor (var i = 0u; i < TILE; i++) { a[i];"), {
+    name: "SyntaxError",
     message: "Cannot unroll: a loop's brace is never closed",
   });
 });
 
-Deno.test("loops without the comment stay loops", () => {
-  const plain = "for (var i = 0u; i < 2u; i++) { f(i); }";
-  strictEqual(specialise(plain, {}), plain);
+Deno.test("a loop that is not marked stays a loop", () => {
+  const loop = "for (var i = 0u; i < TILE; i++) { a[i]; }";
+  ok(specialise(source + loop, {}).endsWith(loop));
 });
 
-Deno.test("bindings come in the order of their numbers, with what each wants bound", () => {
-  const declared = `
-alias Weights = texture_storage_2d<rgba16float, read>;
-@group(0) @binding(3) var<uniform> shape: Shape;
-@group(0) @binding(1) var weight: Weights;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-@group(0) @binding(4) var packed: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(0) var<storage, read> x: array<vec4<Scalar>>; // [row]`;
-  deepStrictEqual(bindings(declared), [
+Deno.test("no kernel has a mark to unroll that the rewriting passes over", () => {
+  const kernels = [...files("kernels/")];
+  ok(kernels.length > 20);
+  for (const path of kernels) {
+    const text = read(path), marks = text.match(/\/\/ unroll/g)?.length ?? 0;
+    const loops = text.match(/\/\/ unroll\s*\n\s*for \(var (\w+) = 0u; \1 < [^;]+; \1\+\+\) \{/g)?.length ?? 0;
+    strictEqual(loops, marks, path);
+  }
+});
+
+Deno.test("bindings() reads each binding's kind from its declaration, in the order of their numbers", () => {
+  deepStrictEqual(bindings(source), [
     { index: 0, name: "x", layout: { buffer: { type: "read-only-storage" } } },
-    { index: 1, name: "weight", layout: { storageTexture: { format: "rgba16float", access: "read-only" } } },
-    { index: 2, name: "y", layout: { buffer: { type: "storage" } } },
-    { index: 3, name: "shape", layout: { buffer: { type: "uniform" } } },
-    { index: 4, name: "packed", layout: { storageTexture: { format: "rgba32float", access: "write-only" } } },
+    { index: 1, name: "weight", layout: { storageTexture: { format: "rgba32float", access: "read-only" } } },
+    { index: 2, name: "shape", layout: { buffer: { type: "uniform" } } },
+    { index: 3, name: "y", layout: { buffer: { type: "storage" } } },
   ]);
+  const [, weight] = bindings(specialise(source, { Weights: "texture_storage_2d<rgba16float, write>" }));
+  deepStrictEqual(weight.layout, { storageTexture: { format: "rgba16float", access: "write-only" } });
 });
 
-Deno.test("shape fields come in their order with their types, whatever the comments between them say", () => {
-  deepStrictEqual(
-    shapeFields("struct Shape {\n  rows: u32, // wide: f32\n  scale: f32,\n  // low: u32\n  at: i32,\n}"),
-    [{ name: "rows", type: "u32" }, { name: "scale", type: "f32" }, { name: "at", type: "i32" }],
-  );
+Deno.test("shapeFields() lists the fields of Shape with their types, comments left out", () => {
+  deepStrictEqual(shapeFields(source), [
+    { name: "rows", type: "u32" },
+    { name: "offset", type: "i32" },
+    { name: "epsilon", type: "f32" },
+  ]);
   deepStrictEqual(shapeFields("fn main() {}"), []);
 });
 
-Deno.test("every kernel on disk has its bindings numbered from 0 without a gap, the Shape last", () => {
+Deno.test("every kernel numbers its bindings from 0 without a gap, and none has the name of another", () => {
+  const lib = (name: string) => read(`kernels/lib/${name}.wgsl`);
+  const parts: Record<string, string> = {
+    attention: lib("attention"),
+    matmul: lib("matmul") + lib("weight_buffer"),
+    repack: lib("stored") + lib("packed_texture"),
+  };
   for (const path of files("kernels/")) {
-    const declared = bindings(read(path));
-    if (path.startsWith("kernels/lib/") || declared[0]?.index !== 0) continue; // a part of a kernel
-    match(path, /\.wgsl$/);
+    if (path.startsWith("kernels/lib/")) continue;
+    const [family] = path.slice("kernels/".length).split(/[_.]/);
+    const declared = bindings((parts[family] ?? "") + read(path));
     deepStrictEqual(declared.map(({ index }) => index), declared.map((_, i) => i), path);
-    strictEqual(declared.at(-1)!.name, "shape", path);
+    strictEqual(new Set(declared.map(({ name }) => name)).size, declared.length, path);
   }
 });
