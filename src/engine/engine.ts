@@ -30,12 +30,17 @@ export class RefusedError extends Error {
 /** An event of a job without the job's id. */
 export type Progress = JobEvent extends infer Event ? Event extends { id: string } ? Omit<Event, "id"> : never : never;
 
+/** Sizes whose verdict is kept. */
+const rememberedSizes = 1000;
+
 /** Defaults of a folder without defaults.json. */
 const fallback = { steps: 20, guidanceScale: 7, sampler: "euler_a", scheduler: "automatic" };
 
 export class Engine implements Disposable {
   readonly #pipeline: Pipeline;
   readonly #schedule: SchedulerJson;
+  /** What {@link whyTooLarge} said of the sizes asked for so far. */
+  readonly #sizes = new Map<string, string | undefined>();
 
   private constructor(
     readonly device: Device,
@@ -99,7 +104,7 @@ export class Engine implements Disposable {
       this.tokenizer.encode(text)
     );
     const { width, height, guidanceScale, initImage } = request;
-    const tooLarge = whyTooLarge(this.model, height, width);
+    const tooLarge = this.#whyTooLarge(height, width);
     if (tooLarge) throw new RefusedError(`Cannot make a picture of ${width}x${height}: ${tooLarge}`);
     const input: PipelineInput = {
       images: 1,
@@ -149,7 +154,20 @@ export class Engine implements Disposable {
     return gaussian({ seed, rng, shape: [vae.config.latent_channels, height / vae.scale, width / vae.scale] });
   }
 
-  /** Drivers compile a kernel when it first runs: every stage runs once, so that no request waits for it. */
+  /** Recording three plans takes some 30 ms: once a size. */
+  #whyTooLarge(height: number, width: number): string | undefined {
+    const key = `${height} ${width}`;
+    if (!this.#sizes.has(key)) {
+      if (this.#sizes.size >= rememberedSizes) this.#sizes.clear();
+      this.#sizes.set(key, whyTooLarge(this.model, height, width));
+    }
+    return this.#sizes.get(key);
+  }
+
+  /**
+   * Drivers compile a kernel when it first runs, so both ways to begin and all other stages run once at the default
+   * size: image-to-image with guidance, then text-to-image without.
+   */
   async #warm(): Promise<void> {
     const { width, height } = this.info.model.defaults;
     const request: GenerateRequest = {
@@ -159,14 +177,17 @@ export class Engine implements Disposable {
       height,
       steps: 1,
       guidanceScale: 2,
-      sampler: "euler",
+      sampler: "euler_a",
       scheduler: "automatic",
       seed: 0,
       rng: "nv",
       eta: 0,
       strength: 1,
     };
-    for await (const _ of this.generate(request, AbortSignal.any([]))) { /* the picture is nobody's */ }
+    const fromPicture = { ...request, initImage: new Uint8Array(3 * width * height) };
+    for (const each of [fromPicture, { ...request, guidanceScale: 1 }]) {
+      for await (const _ of this.generate(each, AbortSignal.any([]))) { /* the picture is nobody's */ }
+    }
   }
 
   [Symbol.dispose](): void {
