@@ -1,0 +1,199 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { join } from "node:path";
+import { openComponent } from "../../src/checkpoint/component.ts";
+import { type TensorData, writeSafetensors } from "../../src/checkpoint/write.ts";
+import { loadWeights, type Weights } from "../../src/engine/load.ts";
+import { readBuffer } from "../../src/gpu/buffer.ts";
+import { openDevice } from "../../src/gpu/device.ts";
+import { Parameter, type ParameterLayout, type Target } from "../../src/graph/graph.ts";
+import { Module } from "../../src/nn/module.ts";
+import { bf16ToF32, f32ToBf16 } from "../../src/tensor/dtype.ts";
+import { elements, type Shape } from "../../src/tensor/shape.ts";
+import { repackMatmul, repackRows } from "../reference/repack.ts";
+import { type Tensor, tensor } from "../reference/tensor.ts";
+
+const device = await openDevice();
+const folder = Deno.makeTempDirSync();
+Deno.test.afterAll(() => {
+  device[Symbol.dispose]();
+  Deno.removeSync(folder, { recursive: true });
+});
+
+const target: Target = {
+  subgroupSize: 0,
+  weightStorage: "buffer",
+  weightType: "f32",
+  operandType: "f32",
+  hiddenType: "f32",
+};
+const halves: Target = { ...target, weightType: "f16", operandType: "f16" };
+
+/** A module of any parameters. */
+class Layer extends Module {
+  constructor(parameters: Record<string, Parameter>) {
+    super();
+    Object.assign(this, parameters);
+  }
+}
+
+type Source = "f32" | "f16" | "bf16";
+
+/** Numbers as a file of this dtype has them, beside what they are. */
+function stored(shape: Shape, dtype: Source): { data: TensorData; numbers: Tensor } {
+  const singles = Float32Array.from({ length: elements(shape) }, (_, i) => Math.sin(i * 0.37) * 3 + 2 ** -13 * (i % 7));
+  const data = { f32: () => singles, f16: () => Float16Array.from(singles), bf16: () => f32ToBf16(singles) }[dtype]();
+  const numbers = data instanceof Uint16Array ? bf16ToF32(data) : Float32Array.from(data);
+  return { data: { dtype, shape, data }, numbers: tensor(shape, numbers) };
+}
+
+let files = 0;
+async function load(
+  parameters: Record<string, Parameter>,
+  tensors: Record<string, TensorData>,
+  options = target,
+): Promise<Weights> {
+  const path = join(folder, `${files++}.safetensors`);
+  writeSafetensors(path, new Map(Object.entries(tensors)));
+  using component = openComponent([path]);
+  return await loadWeights(device, options, new Layer(parameters), component);
+}
+
+/** What a parameter's buffer or texture holds, texels row by row. */
+async function contents({ resource }: Parameter, type: "f32" | "f16", count: number): Promise<number[]> {
+  const Numbers = type === "f16" ? Float16Array : Float32Array, bytes = Numbers.BYTES_PER_ELEMENT;
+  const { buffer } = resource as GPUBufferBinding;
+  return [...new Numbers(await readBuffer(device, buffer, 0, count * bytes)).subarray(0, count)];
+}
+
+const { fround } = Math;
+const half = (value: number) => new Float16Array([value])[0];
+
+for (const dtype of ["f32", "f16", "bf16"] as const) {
+  Deno.test(`a matmul weight stored in ${dtype} is packed as [tap, in, out], padded with zeros`, async () => {
+    for (const shape of [[1, 1], [5, 3], [8, 4, 3, 3], [7, 6, 3, 3], [33, 17, 1, 1], [3, 5, 2, 3]]) {
+      const { data, numbers } = stored(shape, dtype), expected = repackMatmul(numbers);
+      for (const options of device.f16 ? [target, halves] : [target]) {
+        const weight = new Parameter(shape, "matmul"), type = options.weightType;
+        using _weights = await load({ weight }, { weight: data }, options);
+        const round = type === "f16" ? half : fround;
+        deepStrictEqual(
+          await contents(weight, type, expected.data.length),
+          Array.from(expected.data, round),
+          `[${shape}]`,
+        );
+      }
+    }
+  });
+
+  Deno.test(`rows and vectors stored in ${dtype} are padded to whole vec4s, and vectors are always f32`, async () => {
+    for (const shape of [[1, 1], [7, 5], [13, 8], [4, 33]]) {
+      const table = stored(shape, dtype), bias = stored([shape[1]], dtype);
+      for (const options of device.f16 ? [target, halves] : [target]) {
+        const parameters = { table: new Parameter(shape, "rows"), bias: new Parameter([shape[1]], "vector") };
+        using _weights = await load(parameters, { table: table.data, bias: bias.data }, options);
+        const rows = repackRows(table.numbers), row = repackRows({ ...bias.numbers, shape: [1, shape[1]] });
+        const round = options.weightType === "f16" ? half : fround;
+        deepStrictEqual(
+          await contents(parameters.table, options.weightType, rows.data.length),
+          Array.from(rows.data, round),
+        );
+        deepStrictEqual(await contents(parameters.bias, "f32", row.data.length), [...row.data]);
+      }
+    }
+  });
+}
+
+Deno.test("parameters of more than one batch and tensors of more than one piece all arrive", async () => {
+  const parameters: Record<string, Parameter> = {}, tensors: Record<string, TensorData> = {};
+  const expected = new Map<string, Tensor>();
+  const add = (name: string, shape: Shape, layout: ParameterLayout) => {
+    const { data, numbers } = stored(shape, "f32");
+    parameters[name] = new Parameter(shape, layout);
+    tensors[name] = data;
+    expected.set(name, layout === "matmul" ? repackMatmul(numbers) : repackRows({ ...numbers, shape: [1, ...shape] }));
+  };
+  for (let i = 0; i < 130; i++) add(`bias_${i}`, [1 + i % 9], "vector"); // 64 a batch
+  add("weight", [4100, 1030], "matmul"); // 16.9 MB, of which 16.8 are staged at once
+  using weights = await load(parameters, tensors);
+  for (const [name, { data }] of expected) {
+    deepStrictEqual(Float64Array.from(await contents(parameters[name], "f32", data.length)), data, name);
+  }
+  strictEqual(weights.bytes, [...expected.values()].reduce((sum, { data }) => sum + 4 * data.length, 0));
+});
+
+Deno.test("weights count their bytes, and are gone once disposed of", async () => {
+  const weight = new Parameter([8, 8], "matmul");
+  const weights = await load({ weight }, { weight: stored([8, 8], "f32").data });
+  strictEqual(weights.bytes, 8 * 8 * 4);
+  weights[Symbol.dispose]();
+  strictEqual(weights.bytes, 0);
+  await rejects(contents(weight, "f32", 64), /destroyed/);
+});
+
+Deno.test("a 1×1 convolution may be stored as a matrix, and a matrix as a 1×1 convolution", async () => {
+  for (const [wanted, found] of [[[5, 3, 1, 1], [5, 3]], [[5, 3], [5, 3, 1, 1]]]) {
+    const weight = new Parameter(wanted, "matmul"), { data, numbers } = stored(found, "f16");
+    using _weights = await load({ weight }, { weight: data });
+    const expected = repackMatmul(numbers).data;
+    deepStrictEqual(await contents(weight, "f32", expected.length), [...expected]);
+  }
+});
+
+Deno.test("a file that is not the model's is refused in one sentence with every tensor's path", async () => {
+  const parameters = {
+    missing: new Parameter([3], "vector"),
+    shape: new Parameter([4, 2], "matmul"),
+    dtype: new Parameter([2], "vector"),
+  };
+  const tensors: Record<string, TensorData> = {
+    shape: stored([2, 4], "f32").data,
+    dtype: { dtype: "i64", shape: [2], data: new BigInt64Array(2) },
+    unknown: stored([1], "f32").data,
+  };
+  await rejects(load(parameters, tensors), (error) => {
+    ok(error instanceof Error && error.name === "WeightsError");
+    const [file, list] = error.message.split(": ");
+    ok(/^Cannot load .*\.safetensors$/.test(file), file);
+    deepStrictEqual(list.split("; "), [
+      "missing [3] is missing",
+      "shape is [2, 4], the model has [4, 2]",
+      "dtype is i64, and must be f32, f16 or bf16",
+      "unknown is in the file and not in the model",
+    ]);
+    return true;
+  });
+  strictEqual(parameters.shape.resource, undefined, "nothing was uploaded");
+});
+
+Deno.test("of many problems the first eight are told", async () => {
+  const parameters = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [`p${i}`, new Parameter([1], "vector")]));
+  await rejects(load(parameters, {}), /p0 \[1\] is missing; .*p7 \[1\] is missing; and 3 more$/);
+});
+
+Deno.test("tensors that published files carry and no model uses are excused", async () => {
+  const weight = new Parameter([1], "vector"), { data } = stored([1], "f32");
+  using weights = await load({ weight }, {
+    weight: data,
+    "text_model.embeddings.position_ids": { dtype: "i64", shape: [1, 2], data: new BigInt64Array(2) },
+    "logit_scale": stored([], "f32").data,
+    "vision_model.post_layernorm.bias": stored([2], "f16").data,
+  });
+  strictEqual(weights.bytes, 16);
+});
+
+Deno.test("a tensor larger than the device binds is refused before it is read", async () => {
+  const width = device.maxBinding / 4 + 4, path = join(folder, "large.safetensors");
+  const header = JSON.stringify({ table: { dtype: "F32", shape: [1, width], data_offsets: [0, 4 * width] } });
+  const padded = header.padEnd(Math.ceil(header.length / 8) * 8);
+  const head = new Uint8Array(8 + padded.length);
+  new DataView(head.buffer).setBigUint64(0, BigInt(padded.length), true);
+  head.set(new TextEncoder().encode(padded), 8);
+  Deno.writeFileSync(path, head);
+  Deno.truncateSync(path, head.length + 4 * width); // a hole: it takes no room on the disk
+  using component = openComponent([path]);
+  const table = new Parameter([1, width], "rows");
+  await rejects(loadWeights(device, target, new Layer({ table }), component), {
+    name: "WeightsError",
+    message: `Cannot load table: ${4 * width} bytes, and this GPU binds ${device.maxBinding} at most`,
+  });
+});
