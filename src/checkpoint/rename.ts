@@ -115,17 +115,19 @@ export function componentOf(name: string): { component: string; inner: string } 
   }
 }
 
-/** How to turn the names of a single file, which `names` are, into those of the parameters of `component`. */
+/**
+ * How to turn the names of a single file, which `names` are, into those of the parameters of `component`. Every one is
+ * renamed here, once: there are a thousand, and a file is opened for each component.
+ */
 export function renameForSingle(component: string, names: Iterable<string>): Rename {
-  const innerOf = (name: string) => {
+  const inner = new Map<string, string>();
+  for (const name of names) {
     const place = componentOf(name);
-    return place?.component === component ? place.inner : undefined;
-  };
-  const rename = renameFor([...names].map(innerOf).filter((name) => name !== undefined));
-  return (name) => {
-    const inner = innerOf(name);
-    return inner === undefined ? undefined : rename(inner);
-  };
+    if (place?.component === component) inner.set(name, place.inner);
+  }
+  const rename = renameFor(inner.values());
+  const renamed = new Map([...inner].map(([name, own]) => [name, rename(own)]));
+  return (name) => renamed.get(name);
 }
 
 /** The parameters that a renamed tensor holds: itself, or what its braces list. */

@@ -10,7 +10,7 @@ const LENGTH_BYTES = 8;
 
 /** Files that are often found under the wrong name, by their first characters. */
 const OTHER_FORMATS: readonly [pattern: RegExp, what: string][] = [
-  [/^PK|^\x80/, "a PyTorch pickle, which can run code when loaded: convert it to safetensors"],
+  [/^PK|^\x80/, "a PyTorch pickle, which can run code when loaded: convert it as weights/README.md says"],
   [/^GGUF/, "a GGUF file: get the safetensors version of the model"],
   [/^version http/, "a Git LFS pointer: fetch the real file with `git lfs pull`"],
   [/^\s*<(!doctype|html)/i, "a web page, probably an error of the download: download it again"],

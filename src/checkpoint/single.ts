@@ -61,7 +61,8 @@ export function openSingle(path: string, { map = true, config }: SingleOptions =
   }
 
   const given = config ?? readSidecar(path);
-  const part = (component: string) => singlePart(checkpoint, renameForSingle(component, names));
+  const renames = new Map(["unet", "vae", "text_encoder"].map((name) => [name, renameForSingle(name, names)]));
+  const part = (component: string) => singlePart(checkpoint, renames.get(component)!);
   const unet = part("unet"), text = part("text_encoder"), vae = part("vae");
   if (!text) throw new CheckpointError(`Cannot open model ${path}: it has a U-Net, and no text encoder`);
   // Matrices where SD 1.x has 1×1 convolutions came with SD 2.x, as did OpenCLIP's text encoder and its padding.
@@ -90,7 +91,7 @@ export function openSingle(path: string, { map = true, config }: SingleOptions =
     component(name): Component {
       const config = configs[name];
       if (!config) throw new CheckpointError(`Cannot open ${name} of ${path}: the file has none`);
-      const rename = renameForSingle(name, names);
+      const rename = renames.get(name);
       return { name, config, files: [path], tensors: () => openComponent([path], { map, rename }) };
     },
   };
