@@ -5,6 +5,7 @@ const BUTTERFLY = 3u; // log2(LANES)
 const QUERIES = 8u;
 const KEYS = 8u;
 const COLUMNS = 2u; // ⌈size4 / LANES⌉
+const PARTS = 1u; // vec4s of a head in one round of the score loop; divides size4
 const QUERY_BLOCKS = QUERIES / LANES;
 const KEY_BLOCKS = KEYS / LANES;
 
@@ -39,20 +40,23 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
         scores[query * KEY_BLOCKS + block] = 0.0;
       }
     }
-    for (var i = 0u; i < shape.size4; i++) {
+    for (var i = 0u; i < shape.size4; i += PARTS) {
       // unroll
-      for (var block = 0u; block < KEY_BLOCKS; block++) {
-        keyPart[block] = vec4f(k[keyAt[block] + i]);
-      }
-      // unroll
-      for (var block = 0u; block < QUERY_BLOCKS; block++) {
-        queryPart[block] = vec4f(q[queryAt[block] + i]) * shape.scale;
+      for (var part = 0u; part < PARTS; part++) {
         // unroll
-        for (var source = 0u; source < LANES; source++) {
-          let part = subgroupShuffle(queryPart[block], source);
+        for (var block = 0u; block < KEY_BLOCKS; block++) {
+          keyPart[block] = vec4f(k[keyAt[block] + i + part]);
+        }
+        // unroll
+        for (var block = 0u; block < QUERY_BLOCKS; block++) {
+          queryPart[block] = vec4f(q[queryAt[block] + i + part]) * shape.scale;
           // unroll
-          for (var keyBlock = 0u; keyBlock < KEY_BLOCKS; keyBlock++) {
-            scores[(block * LANES + source) * KEY_BLOCKS + keyBlock] += dot(part, keyPart[keyBlock]);
+          for (var source = 0u; source < LANES; source++) {
+            let queried = subgroupShuffle(queryPart[block], source);
+            // unroll
+            for (var keyBlock = 0u; keyBlock < KEY_BLOCKS; keyBlock++) {
+              scores[(block * LANES + source) * KEY_BLOCKS + keyBlock] += dot(queried, keyPart[keyBlock]);
+            }
           }
         }
       }

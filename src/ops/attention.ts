@@ -35,20 +35,25 @@ function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scal
   const [images, queries] = q.shape, keys = k.shape[1], LANES = q.graph.target.subgroupSize;
   const common = { Scalar: q.dtype, CAUSAL: Number(causal) };
   const QUERIES = LANES ? Math.max(LANES, 8) : 8;
-  let KEYS = LANES || 64;
-  // The VAE's one head of 512 over 64 × 64 pixels would loop too long for 8 lanes: longer blocks, fewer of them.
-  while (LANES && Math.ceil(keys / KEYS) * (size4 + 1) > maxLoops) KEYS *= 2;
+  let KEYS = LANES || 64, PARTS = 1;
+  const loops = () => Math.ceil(keys / KEYS) * (size4 / PARTS + 1);
+  // The VAE's one head of 512 over 64 × 64 pixels would loop too long for 8 lanes: several vec4s a round first, for
+  // longer blocks of keys take 10 seconds and more to compile.
+  while (LANES && loops() > maxLoops) {
+    if (PARTS < 4 && size4 % (2 * PARTS) === 0) PARTS *= 2;
+    else KEYS *= 2;
+  }
   return q.graph.record(LANES ? shuffle : tiled, q, {
     operands: { q, k, v },
     constants: LANES
-      ? { ...common, LANES, BUTTERFLY: Math.log2(LANES), QUERIES, KEYS, COLUMNS: Math.ceil(size4 / LANES) }
+      ? { ...common, LANES, BUTTERFLY: Math.log2(LANES), QUERIES, KEYS, PARTS, COLUMNS: Math.ceil(size4 / LANES) }
       : { ...common, SIZE4: size4, PAIRS: Math.ceil(QUERIES * size4 / 64) },
     shape: { queries, keys, heads, size4, scale },
     workgroups: [Math.ceil(queries / QUERIES), heads, images],
     flops: 16 * images * heads * queries * keys * size4,
     // Through workgroup memory also: each block's maximum, exponentials and weighted sum, and the queries once.
-    loops: Math.ceil(keys / KEYS) * (size4 + 1 + (LANES ? 0 : KEYS / 4 + KEYS / 4 + KEYS)) +
-      (LANES ? 0 : Math.ceil(QUERIES * size4 / 64)),
+    loops: loops() +
+      (LANES ? 0 : Math.ceil(keys / KEYS) * (KEYS / 4 + KEYS / 4 + KEYS) + Math.ceil(QUERIES * size4 / 64)),
   });
 }
 

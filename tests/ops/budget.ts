@@ -34,7 +34,7 @@ export const loops: Readonly<Record<string, Loops>> = {
   // blocks of keys, and in each the vec4s of a head
   "attention_shuffle": {
     statements: 2,
-    iterations: (d) => ceil(d.shape.keys / numbers(d).KEYS) * (1 + d.shape.size4),
+    iterations: (d) => ceil(d.shape.keys / numbers(d).KEYS) * (1 + d.shape.size4 / numbers(d).PARTS),
   },
   // the queries' copy; blocks of 64 keys, and in each the vec4s of a head, maximum and exponentials by fours, the sum
   "attention_tiled": {
