@@ -1,0 +1,52 @@
+import { match, ok, strictEqual } from "node:assert/strict";
+import { sizeLimits, whyTooLarge } from "../../src/engine/limits.ts";
+import { type Backend, createBackend, StableDiffusion } from "../../src/engine/model.ts";
+import { openDevice } from "../../src/gpu/device.ts";
+import { CLIPTextModel, readTextConfig } from "../../src/models/clip/text_model.ts";
+import { readUNetConfig } from "../../src/models/unet/config.ts";
+import { UNet2DConditionModel } from "../../src/models/unet/unet.ts";
+import { AutoencoderKL } from "../../src/models/vae/autoencoder.ts";
+import { readVAEConfig } from "../../src/models/vae/config.ts";
+
+const device = await openDevice();
+Deno.test.afterAll(() => device[Symbol.dispose]());
+
+/** Stable Diffusion 1.5 without weights: recording needs none. */
+function stableDiffusion15(backend: Backend): StableDiffusion {
+  const textEncoder = new CLIPTextModel(readTextConfig({
+    hidden_size: 768,
+    intermediate_size: 3072,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+  }));
+  const unet = new UNet2DConditionModel(readUNetConfig({
+    block_out_channels: [320, 640, 1280, 1280],
+    down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+    up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+    cross_attention_dim: 768,
+    attention_head_dim: 8,
+  }));
+  const vae = new AutoencoderKL(readVAEConfig({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 }));
+  return new StableDiffusion(backend, textEncoder, unet, vae, []);
+}
+
+for (const [kernels, subgroupSize] of [["subgroup", device.subgroupSize], ["workgroup", 0]] as const) {
+  for (const precision of device.f16 ? ["f32", "f16"] as const : ["f32"] as const) {
+    Deno.test(`the largest square is one that fits, and the next one does not: ${kernels} kernels, ${precision}`, () => {
+      const backend = createBackend(device, precision);
+      for (const target of [backend.target, backend.vaeTarget]) target.subgroupSize = subgroupSize;
+      const model = stableDiffusion15(backend);
+      const { maxPixels, maxSide, multiple } = sizeLimits(model), side = Math.sqrt(maxPixels);
+      strictEqual(multiple, 8);
+      ok(side >= 256 && side % 64 === 0 && side <= maxSide, `${side}`);
+      for (let fits = 64; fits <= side; fits += 64) strictEqual(whyTooLarge(model, fits, fits), undefined);
+      if (side < maxSide) ok(whyTooLarge(model, side + 64, side + 64));
+    });
+  }
+}
+
+Deno.test("a size beyond the device says which kernel and how much of what", () => {
+  const model = stableDiffusion15(createBackend(device, "f32"));
+  match(whyTooLarge(model, 16384, 16384) ?? "", /^(\w+ would write \d+ bytes, \d+ at most|Cannot dispatch \w+)/);
+  ok(whyTooLarge(model, 8, 1 << 20), "nor is a long thin picture let through");
+});
