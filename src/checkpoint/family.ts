@@ -27,7 +27,7 @@ const FAMILIES: readonly [pattern: RegExp, family: Family][] = [
     /^(emb_params|string_to_param)/,
     { what: "a textual inversion, not a model", supported: false, hint: NO_MODEL },
   ],
-  [/^conditioner\.embedders\.|^(model\.diffusion_model\.)?(label_emb|add_embedding)\./, {
+  [/^conditioner\.embedders\.1\.|^(model\.diffusion_model\.)?(label_emb|add_embedding)\./, {
     what: "an SDXL model",
     supported: false,
     hint: OTHER,
@@ -45,6 +45,11 @@ const FAMILIES: readonly [pattern: RegExp, family: Family][] = [
     what: "a VAE alone, not a model",
     supported: false,
     hint: "give it as the VAE of a model",
+  }],
+  [/^(encoder|decoder)\.(layers\.)?\d+\.(conv\.\d|weight$)/, {
+    what: "a TAESD, not a model",
+    supported: false,
+    hint: NO_MODEL,
   }],
   [/^(cond_stage_model\.|(clip_l\.)?(transformer\.)?(text_model\.)?(embeddings\.token_embedding|token_embedding)\.)/, {
     what: "a text encoder alone, not a model",

@@ -100,11 +100,11 @@ export function renameFor(names: Iterable<string>): Rename {
   return renameBy(OLD_ATTENTION);
 }
 
-/** The networks of a single file, each with what its tensors' names begin with there. */
+/** The networks of a single file, each with what its tensors' names begin with there; trainers have two for texts. */
 const SINGLE: readonly [component: string, prefix: RegExp][] = [
   ["unet", /^model\.diffusion_model\./],
   ["vae", /^first_stage_model\.(?!loss\.|model_ema\.)/],
-  ["text_encoder", /^cond_stage_model\.(transformer|model)\./],
+  ["text_encoder", /^(cond_stage_model|conditioner\.embedders\.0)\.(transformer|model)\./],
 ];
 
 /** The component that a tensor of a single file belongs to, and its name there; undefined for what is in none. */

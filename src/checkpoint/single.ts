@@ -37,7 +37,7 @@ const INDEX: Json = {
  * noise schedule's tables, marks without a dot in their names.
  */
 const EXTRA =
-  /^(model_ema|first_stage_model|cond_stage_model|embedding_manager|model\.(?!diffusion_model\.)|denoiser)\.|^[^.]+$/;
+  /^(model_ema|first_stage_model|cond_stage_model|conditioner|embedding_manager|model\.(?!diffusion_model\.)|denoiser)\.|^[^.]+$/;
 
 /**
  * Opens the single file at `path` as if it were a model folder: configs come from its tensors' shapes, the tokenizer is

@@ -139,6 +139,17 @@ Deno.test("a text encoder without text_model. in a single file has exactly the f
   });
 });
 
+Deno.test("a text encoder under the other name that SD 2's trainers have for it is the same", () => {
+  inFolder((folder) => {
+    const path = `${folder}/m.safetensors`, config = CONFIGS["tiny-sd21"];
+    rewrite(singleOf("tiny-sd21"), path, {
+      rename: (name) => name.replace(/^cond_stage_model\./, "conditioner.embedders.0."),
+    });
+    const wanted = openFolder(folderOf("tiny-sd21")).component("text_encoder");
+    sameTensors(openModel(path, { config }).component("text_encoder"), wanted);
+  });
+});
+
 Deno.test("a VAE given beside a model replaces its own, whatever layout it is in", () => {
   const model = singleOf("tiny-sd15"), config = CONFIGS["tiny-sd15"];
   const legacy = join(written("tiny-sd15", "vae-legacy"), "tiny-sd15.vae-legacy-names.safetensors");
@@ -279,13 +290,14 @@ Deno.test("a file of another family is refused by its name", () => {
     [["control_model.input_hint_block.0.weight"], /it is a ControlNet, not a model/],
     [["controlnet_cond_embedding.conv_in.weight", "down_blocks.0.x"], /it is a ControlNet, not a model/],
     [["emb_params"], /it is a textual inversion, not a model/],
-    [[unet, "conditioner.embedders.0.transformer.x"], /it is an SDXL model; Stable Diffusion 1\.x and 2\.x are read$/],
+    [[unet, "conditioner.embedders.1.model.x"], /it is an SDXL model; Stable Diffusion 1\.x and 2\.x are read$/],
     [["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"], /it is an SD3 model/],
     [["double_blocks.0.img_attn.qkv.weight"], /it is a Flux model/],
     [["down_blocks.0.resnets.0.conv1.weight", "conv_in.weight"], /it is a U-Net alone, not a model; put it into/],
     [["encoder.conv_in.weight", "decoder.conv_in.weight"], /it is a VAE alone, not a model; give it as the VAE of/],
     [["first_stage_model.decoder.conv_in.weight"], /it is a VAE alone/],
     [["text_model.embeddings.token_embedding.weight"], /it is a text encoder alone, not a model/],
+    [["decoder.layers.0.weight", "decoder.layers.2.conv.0.weight"], /it is a TAESD, not a model/],
     [["x.y"], /it is none of the models that are known here/],
     [[unet], /it has a U-Net, and no text encoder$/],
     [[unet, "a.b", "c.d"], /it has tensors that are in no known part: "a\.b", "c\.d"$/],
