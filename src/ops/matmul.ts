@@ -113,7 +113,7 @@ interface Tile {
 const tiledTile: Tile = { kernel: "tiled", rows: 64, columns4: 16, constants: {} };
 
 /** Below this many flops a matmul is over before its tile matters, and small tiles compile in a fifth of the time. */
-const smallFlops = 1e9;
+const smallFlops = 3.5e8;
 
 /** 32 rows × 2 vec4 columns a lane measured best where the output has them. */
 function shuffleTile(rows: number, out4: number, flops: number, LANES: number): Tile {
