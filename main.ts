@@ -1,20 +1,28 @@
 /** The whole programme: options, the engine's Worker, the server. */
 import { createEngine } from "./src/engine/client.ts";
-import { locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
+import { listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
 import type { EngineInfo } from "./src/engine/protocol.ts";
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
 import { help, parseOptions, type ServerOptions, UsageError } from "./src/server/options.ts";
 import { Queue } from "./src/server/queue.ts";
+import { UploadReader } from "./src/server/upload.ts";
 
 /** How long slow clients may take to fetch their pictures once the last job is done. */
 const farewellMs = 10_000;
 
 const options = readOptions();
-const engine = createEngine({ model: findModel(options), gpu: options.gpu, log: console.error });
+const engine = createEngine({ model: findModel(options), vae: options.vae, gpu: options.gpu, log: console.error });
 const queue = new Queue({ capacity: options.queue });
 const pictures = new PictureReader();
-const app = createApp(engine, { queue, pictures });
+/** What is known of files that may be models, so that a listing opens none twice. */
+const headers = new Map<string, boolean>();
+const app = createApp(engine, {
+  queue,
+  uploads: new UploadReader(),
+  pictures,
+  models: () => listModels(options, headers),
+});
 const server = listen();
 for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
 

@@ -91,11 +91,19 @@ export function wrong(name: string, wanted: string, found: unknown): RequestErro
   return new RequestError(name, `Field ${name} is ${show(found)}, ${wanted} would do`);
 }
 
-/** A value as it stands in a sentence, cut to a readable length. */
+/** A value as it stands in a sentence, cut to a readable length; of objects and of lists of them no more than that. */
 export function show(value: unknown): string {
   if (value instanceof Uint8Array) return `a file of ${value.length} bytes`;
-  const json = JSON.stringify(value) ?? String(value);
-  return json.length <= 60 ? json : `${[...json].slice(0, 57).join("")}…`;
+  if (Array.isArray(value)) {
+    const plain = value.length > 0 && value.every((each) => typeof each !== "object");
+    return plain ? cut(`[${value.slice(0, 20).map(show).join(",")}]`) : "a list";
+  }
+  if (typeof value === "object" && value !== null) return "an object";
+  return cut(JSON.stringify(typeof value === "string" ? value.slice(0, 100) : value) ?? String(value));
+}
+
+function cut(text: string): string {
+  return text.length <= 60 ? text : `${[...text].slice(0, 57).join("")}…`;
 }
 
 /** A sentence as it continues another. */

@@ -185,17 +185,23 @@ function checkArea({ width, height }: GenerateRequest, { maxPixels, multiple }: 
 /** The bytes of an upload, of base64 or of a data URL. */
 function parseFile(value: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (value === undefined || value instanceof Uint8Array) return value as Uint8Array<ArrayBuffer> | undefined;
-  const wanted = "base64, a data URL or an uploaded file";
-  if (typeof value !== "string") throw wrong(fileField, wanted, value);
+  if (typeof value !== "string") throw wrong(fileField, fileWanted, value);
+  return decodeFile(value);
+}
+
+const fileWanted = "base64, a data URL or an uploaded file";
+
+/** The file that a field's text holds, as base64 or as a data URL. @throws RequestError naming `init_image` */
+export function decodeFile(value: string): Uint8Array<ArrayBuffer> {
   if (/^https?:/i.test(value)) {
     throw new RequestError(
       fileField,
-      `Field ${fileField} is the address ${show(value)}, the picture itself as ${wanted} would do`,
+      `Field ${fileField} is the address ${show(value)}, the picture itself as ${fileWanted} would do`,
     );
   }
   try {
     return decodeBase64(value.replace(/^data:[^,]*;base64,/i, ""));
   } catch {
-    throw wrong(fileField, wanted, value);
+    throw wrong(fileField, fileWanted, value);
   }
 }

@@ -6,14 +6,16 @@ import { listModels, type ModelEntry } from "../engine/locate.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
 import { type GenerateRequest, parseRequest } from "../engine/request.ts";
 import type { PictureReader } from "../image/read.ts";
-import { readFields } from "./body.ts";
-import { errorResponse, isUnexpected, Refusal } from "./errors.ts";
+import { errorResponse, isUnexpected } from "./errors.ts";
 import { modelRoutes } from "./models.ts";
 import type { Queue } from "./queue.ts";
+import { Refusal } from "./refusal.ts";
 import { startPicture } from "./stream.ts";
+import type { UploadReader } from "./upload.ts";
 
 export interface AppOptions {
   queue: Queue;
+  uploads: UploadReader;
   pictures: PictureReader;
   /** The models that have a name, for `/v1/models`. */
   models?: () => readonly ModelEntry[];
@@ -28,7 +30,7 @@ export interface AppOptions {
  */
 export function createApp(
   engine: Engine,
-  { queue, pictures, models = listModels, log = console.error }: AppOptions,
+  { queue, uploads, pictures, models = listModels, log = console.error }: AppOptions,
 ): Hono {
   const app = new Hono();
   app.use(requestId());
@@ -37,7 +39,8 @@ export function createApp(
     // Hono answers HEAD as it answers GET; a picture nobody receives is not worth its time.
     if (c.req.raw.method === "HEAD") throw notAllowed(c, "GET, POST");
     const info = readyInfo(engine);
-    const { request, initImageFile, ignored } = parseRequest(await readFields(c.req.raw), info);
+    using upload = await uploads.read(c.req.raw);
+    const { request, initImageFile, ignored } = parseRequest(upload.fields, info);
 
     const abandoned = new AbortController();
     const signal = AbortSignal.any([c.req.raw.signal, abandoned.signal]);
@@ -45,6 +48,7 @@ export function createApp(
     try {
       const { width, height } = request;
       if (initImageFile) request.initImage = await pictures.read(initImageFile, { width, height, signal });
+      upload[Symbol.dispose]();
       const queueMs = await place.turn(signal);
       const id = crypto.randomUUID();
       const events = engine.generate(id, request, signal);

@@ -1,40 +1,53 @@
-/** A request's fields: from its query and, for POST, from a JSON body or a form. */
-import { Refusal } from "./errors.ts";
+/** What is in a request's body: JSON or a form, as the fields that a request is made of. */
+import { decodeFile, fileField } from "../engine/request.ts";
 import { parseMultipart } from "./multipart.ts";
+import { Refusal } from "./refusal.ts";
 
-/** Largest body that is read. */
-export const maxBodyBytes = 16 << 20;
+/** A field's name and value: text, a file's bytes, or a value of JSON. */
+export type Entry = [name: string, value: unknown];
+
+/** More fields than any request for this server has. */
+const maxFields = 100;
+/** Characters of a text or a name that are kept: more than any field may have, so that what is cut is refused as it was. */
+const keptLength = 32 << 10;
+/** Largest urlencoded body: it takes the most time a byte and is the least fit for pictures. */
+const maxUrlencodedBytes = 1 << 20;
 
 /** Bodies that would do, in words. */
 const jsonSample = '{"prompt": "…"}';
 const formSample = "one as curl -F sends it";
 
 /**
- * Every field by its name: text from a query or form, bytes for an uploaded file, JSON values as they are. A field that
- * is given more than once is an array, which no parser accepts.
+ * The fields of a body in order, small whatever the body was: texts no longer than any field may be, lists and objects
+ * emptied, since no field is one, and a picture as its bytes.
  *
- * @throws Refusal
+ * @param type the content-type as it was sent
+ * @throws Refusal, or the RequestError of a picture that is no base64
  */
-export async function readFields(request: Request): Promise<Map<string, unknown>> {
-  const given = new Map<string, unknown[]>();
-  const add = ([name, value]: [string, unknown]) => {
-    const values = given.get(name);
-    if (values) values.push(value);
-    else given.set(name, [value]);
-  };
-  new URL(request.url).searchParams.forEach((value, name) => add([name, value]));
-  if (request.method === "POST") (await readBody(request)).forEach(add);
-  return new Map(Array.from(given, ([name, values]) => [name, values.length === 1 ? values[0] : values]));
+export function parseBody(bytes: Uint8Array<ArrayBuffer>, type: string): Entry[] {
+  const entries = readEntries(bytes, type);
+  if (entries.length > maxFields) throw malformed(`has ${entries.length} fields`, `${maxFields} or fewer`);
+  return entries.map(([name, value]) => {
+    if (name === fileField && typeof value === "string") return [name, decodeFile(value)];
+    return [name.slice(0, keptLength), kept(value)];
+  });
 }
 
-async function readBody(request: Request): Promise<[string, unknown][]> {
-  const type = request.headers.get("content-type") ?? "";
-  const bytes = await readBytes(request);
-  if (bytes.length === 0) return [];
+function kept(value: unknown): unknown {
+  if (typeof value === "string") return value.slice(0, keptLength);
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  return Array.isArray(value) ? [] : {};
+}
+
+function readEntries(bytes: Uint8Array<ArrayBuffer>, type: string): Entry[] {
   switch (type.split(";")[0].trim().toLowerCase()) {
     case "application/json":
       return parseJson(bytes);
     case "application/x-www-form-urlencoded":
+      if (bytes.length > maxUrlencodedBytes) {
+        const limit = `more than ${maxUrlencodedBytes >> 20} MiB`;
+        throw new Refusal("body_too_large", `The urlencoded body has ${limit}, multipart/form-data would do`);
+      }
       return [...new URLSearchParams(new TextDecoder().decode(bytes))];
     case "multipart/form-data":
       return parseForm(bytes, type);
@@ -46,21 +59,7 @@ async function readBody(request: Request): Promise<[string, unknown][]> {
   }
 }
 
-/** The body, as long as it keeps within the limit; what comes after it is not read. */
-async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-  const message = `The body has more than ${maxBodyBytes >> 20} MiB, a smaller one would do`;
-  if (Number(request.headers.get("content-length")) > maxBodyBytes) throw new Refusal("body_too_large", message);
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  for await (const piece of request.body ?? []) {
-    length += piece.length;
-    if (length > maxBodyBytes) throw new Refusal("body_too_large", message);
-    pieces.push(piece);
-  }
-  return await new Blob(pieces).bytes();
-}
-
-function parseJson(bytes: Uint8Array): [string, unknown][] {
+function parseJson(bytes: Uint8Array): Entry[] {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -73,7 +72,7 @@ function parseJson(bytes: Uint8Array): [string, unknown][] {
   return Object.entries(value);
 }
 
-function parseForm(bytes: Uint8Array<ArrayBuffer>, type: string): [string, unknown][] {
+function parseForm(bytes: Uint8Array<ArrayBuffer>, type: string): Entry[] {
   const boundary = /;\s*boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(type);
   if (!boundary) throw malformed("is a form, but its type names no boundary", formSample);
   try {

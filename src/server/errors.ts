@@ -4,33 +4,18 @@ import { lowerFirst } from "../engine/fields.ts";
 import { fileField, RequestError } from "../engine/request.ts";
 import { PictureError } from "../image/read.ts";
 import { DrainingError, QueueFullError } from "./queue.ts";
-
-/** Why the server itself refuses: the code of its answer. */
-export type RefusalCode =
-  | "malformed_body"
-  | "body_too_large"
-  | "unsupported_media_type"
-  | "not_found"
-  | "model_not_found"
-  | "method_not_allowed"
-  | "not_ready";
-
-/** A request that the server refuses before it comes to its fields. */
-export class Refusal extends Error {
-  override name = "Refusal";
-  constructor(readonly code: RefusalCode, message: string, readonly headers: Record<string, string> = {}) {
-    super(message);
-  }
-}
+import { Refusal, type RefusalCode } from "./refusal.ts";
 
 const refusalStatus: Record<RefusalCode, number> = {
   malformed_body: 400,
   not_found: 404,
   model_not_found: 404,
   method_not_allowed: 405,
+  upload_too_slow: 408,
   body_too_large: 413,
   unsupported_media_type: 415,
   not_ready: 503,
+  too_many_uploads: 503,
 };
 const pictureStatus: Record<PictureError["refusal"], number> = {
   damaged: 400,

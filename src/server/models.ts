@@ -1,7 +1,7 @@
 /** `/v1/models`: the models that there are, as OpenAI's clients ask for them. */
 import { Hono } from "hono";
 import type { ModelEntry } from "../engine/locate.ts";
-import { Refusal } from "./errors.ts";
+import { Refusal } from "./refusal.ts";
 
 /** A model as OpenAI's clients know one. */
 interface Model {

@@ -1,6 +1,6 @@
 /**
  * Forms as `curl -F` and browsers send them (multipart/form-data, RFC 7578). The engine's own parser takes 7 ms for a
- * megabyte and would hold up every other client; this one looks for boundaries only.
+ * megabyte; this one looks for boundaries only.
  */
 
 /** One part of a form: `filename` is set for files. */

@@ -7,6 +7,8 @@ export interface ServerOptions {
   host: string;
   port: number;
   model: string;
+  /** A VAE to take instead of the model's own: a file or a folder. */
+  vae?: string;
   /** Index or part of the name of the adapter; the most capable one where absent. */
   gpu?: string;
   /** Jobs held at once, the running one included. */
@@ -29,7 +31,8 @@ Usage: deno task serve [options]
 
   --host ADDRESS      address to listen on        HOST    127.0.0.1
   --port NUMBER       port to listen on           PORT    8000
-  --model NAME|DIR    model to load               MODEL   ${defaultModel}
+  --model NAME|PATH   model to load               MODEL   ${defaultModel}
+  --vae PATH          VAE instead of the model's  VAE     the model's own
   --gpu INDEX|NAME    adapter to use              GPU     the most capable
   --queue NUMBER      jobs held at once           QUEUE   64
   --help              this text
@@ -45,7 +48,7 @@ MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refus
 export function parseOptions(args: string[], env: Record<string, string | undefined>): ServerOptions | undefined {
   const given = parseFlags(args);
   if (given.help) return undefined;
-  const text = (flag: "host" | "port" | "model" | "gpu" | "queue") =>
+  const text = (flag: "host" | "port" | "model" | "vae" | "gpu" | "queue") =>
     given[flag] ?? (env[flag.toUpperCase()] || undefined);
   const whole = (flag: "port" | "queue", absent: number, [min, max]: [number, number]) => {
     const value = text(flag) ?? `${absent}`;
@@ -57,6 +60,7 @@ export function parseOptions(args: string[], env: Record<string, string | undefi
     host: text("host") ?? "127.0.0.1",
     port: whole("port", 8000, [0, 65535]),
     model: text("model") ?? defaultModel,
+    vae: text("vae"),
     gpu: text("gpu"),
     queue: whole("queue", 64, [1, 100_000]),
     modelsDir: env.MODELS_DIR || undefined,
@@ -70,6 +74,7 @@ function parseFlags(args: string[]) {
     host: flag,
     port: flag,
     model: flag,
+    vae: flag,
     gpu: flag,
     queue: flag,
     help: { type: "boolean", short: "h" },

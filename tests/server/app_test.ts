@@ -5,6 +5,7 @@ import { parseInfotext } from "../../src/png/infotext.ts";
 import { PictureReader } from "../../src/image/read.ts";
 import { createApp } from "../../src/server/app.ts";
 import { Queue } from "../../src/server/queue.ts";
+import { UploadReader } from "../../src/server/upload.ts";
 import { FakeEngine, info } from "./fake_engine.ts";
 
 /** An app with an engine to drive. */
@@ -12,13 +13,28 @@ function serve({ capacity = 8 } = {}) {
   const engine = new FakeEngine();
   const queue = new Queue({ capacity });
   const pictures = new PictureReader();
+  const uploads = new UploadReader();
   const logged: string[] = [];
-  const app = createApp(engine, { queue, pictures, log: (line) => logged.push(line) });
+  const app = createApp(engine, { queue, uploads, pictures, log: (line) => logged.push(line) });
   const get = (query: string, init?: RequestInit) => Promise.resolve(app.request(`/generate?${query}`, init));
   const post = (body: BodyInit, headers?: HeadersInit) =>
     Promise.resolve(app.request("/generate", { method: "POST", body, headers }));
   const json = (body: unknown) => post(JSON.stringify(body), { "content-type": "application/json" });
-  return { app, engine, queue, pictures, logged, get, post, json, [Symbol.dispose]: () => pictures[Symbol.dispose]() };
+  return {
+    app,
+    engine,
+    queue,
+    uploads,
+    pictures,
+    logged,
+    get,
+    post,
+    json,
+    [Symbol.dispose]() {
+      pictures[Symbol.dispose]();
+      uploads[Symbol.dispose]();
+    },
+  };
 }
 
 /** The error of an answer, with its status. */

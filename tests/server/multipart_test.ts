@@ -44,18 +44,3 @@ Deno.test("parseMultipart() refuses a form cut at any byte, a part without a nam
   assert.throws(() => parse("--b\r\nContent-Type: text/plain\r\n\r\n1\r\n--b--"), /no name/);
   assert.throws(() => parse(one.repeat(200) + "--b--"), /more than 100 parts/);
 });
-
-Deno.test("parseMultipart() takes 16 MiB in far less than a frame of the event loop's budget", () => {
-  const head = new TextEncoder().encode('--b\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n\r\n');
-  const tail = new TextEncoder().encode("\r\n--b--");
-  const body = new Uint8Array(16 << 20);
-  for (let i = 0; i < body.length; i += 65536) crypto.getRandomValues(body.subarray(i, i + 65536));
-  body.set(head);
-  body.set(tail, body.length - tail.length);
-  const times = Array.from({ length: 5 }, () => {
-    const began = performance.now();
-    parseMultipart(body, "b");
-    return performance.now() - began;
-  });
-  assert.ok(Math.min(...times) < 30, `${times}`);
-});

@@ -2,10 +2,36 @@ import assert from "node:assert/strict";
 import { parseOptions, UsageError } from "../../src/server/options.ts";
 
 Deno.test("options have defaults, the environment is before them and the command line before that", () => {
-  const absent = { host: "127.0.0.1", port: 8000, model: "tiny", gpu: undefined, queue: 64, modelsDir: undefined };
+  const absent = {
+    host: "127.0.0.1",
+    port: 8000,
+    model: "tiny",
+    vae: undefined,
+    gpu: undefined,
+    queue: 64,
+    modelsDir: undefined,
+  };
   assert.deepEqual(parseOptions([], {}), { ...absent, requireGpu: false });
-  const env = { HOST: "0.0.0.0", PORT: "80", MODEL: "a", GPU: "1", QUEUE: "2", MODELS_DIR: "/m", REQUIRE_GPU: "1" };
-  const told = { host: "0.0.0.0", port: 80, model: "a", gpu: "1", queue: 2, modelsDir: "/m", requireGpu: true };
+  const env = {
+    HOST: "0.0.0.0",
+    PORT: "80",
+    MODEL: "a",
+    VAE: "v",
+    GPU: "1",
+    QUEUE: "2",
+    MODELS_DIR: "/m",
+    REQUIRE_GPU: "1",
+  };
+  const told = {
+    host: "0.0.0.0",
+    port: 80,
+    model: "a",
+    vae: "v",
+    gpu: "1",
+    queue: 2,
+    modelsDir: "/m",
+    requireGpu: true,
+  };
   assert.deepEqual(parseOptions([], env), told);
   assert.deepEqual(parseOptions(["--port", "81", "--gpu=nvidia"], env), { ...told, port: 81, gpu: "nvidia" });
   assert.deepEqual(parseOptions([], { HOST: "", PORT: "" }), { ...absent, requireGpu: false });

@@ -1,0 +1,21 @@
+/** What the server itself refuses, before it comes to a request's fields. */
+
+/** Why: the code of its answer. */
+export type RefusalCode =
+  | "malformed_body"
+  | "body_too_large"
+  | "upload_too_slow"
+  | "too_many_uploads"
+  | "unsupported_media_type"
+  | "not_found"
+  | "model_not_found"
+  | "method_not_allowed"
+  | "not_ready";
+
+/** A request that the server refuses before it comes to its fields. */
+export class Refusal extends Error {
+  override name = "Refusal";
+  constructor(readonly code: RefusalCode, message: string, readonly headers: Record<string, string> = {}) {
+    super(message);
+  }
+}
