@@ -40,7 +40,8 @@ Usage: deno task generate "a prompt" [-o out.png] [options]
   --rng NAME               nv or cpu
   --init-image FILE        PNG or JPEG to start from, with --strength above 0 to 1
   --eta N                  0 to 1, of DDIM
-  --model NAME|DIR         ${defaultModel} where not given
+  --model NAME|PATH        ${defaultModel} where not given
+  --vae PATH               VAE instead of the model's own
   --gpu INDEX|NAME         adapter to use
   --help                   this text
 
@@ -55,6 +56,7 @@ interface CommandLine {
   fields: Map<string, unknown>;
   output: string;
   model: string;
+  vae?: string;
   gpu?: string;
 }
 
@@ -77,11 +79,12 @@ export async function run(args: string[]): Promise<number> {
   }
 }
 
-async function generate({ fields, output, model, gpu }: CommandLine): Promise<void> {
+async function generate({ fields, output, model, vae, gpu }: CommandLine): Promise<void> {
   const terminal = Deno.stderr.isTerminal();
   const progress = showProgress({ terminal, write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)) });
   const engine = createEngine({
     model: locateModel(model, { modelsDir: Deno.env.get("MODELS_DIR") }),
+    vae,
     gpu,
     log: console.error,
   });
@@ -129,16 +132,23 @@ async function parseCommandLine(args: string[]): Promise<CommandLine | undefined
   }
   const { output = "out.png", model = Deno.env.get("MODEL") || defaultModel, gpu = Deno.env.get("GPU") || undefined } =
     values;
+  const vae = values.vae ?? (Deno.env.get("VAE") || undefined);
   const picture = values["init-image"];
   if (picture !== undefined) fields.set("init_image", await readFile(`${picture}`));
   const folder = dirname(`${output}`);
   if (!await isFolder(folder)) throw new UsageError(`Cannot write ${output}: there is no folder ${folder}`);
-  return { fields, output: `${output}`, model: `${model}`, gpu: gpu as string | undefined };
+  return {
+    fields,
+    output: `${output}`,
+    model: `${model}`,
+    vae: vae as string | undefined,
+    gpu: gpu as string | undefined,
+  };
 }
 
 function parseFlags(args: string[]): { values: Record<string, string | boolean | undefined>; positionals: string[] } {
   const text = { type: "string" } as const;
-  const flags = ["init-image", "model", "gpu", ...fieldFlags.map((name) => name.replaceAll("_", "-"))];
+  const flags = ["init-image", "model", "vae", "gpu", ...fieldFlags.map((name) => name.replaceAll("_", "-"))];
   const options = {
     ...Object.fromEntries(flags.map((flag) => [flag, text])),
     output: { type: "string", short: "o" } as const,

@@ -33,8 +33,10 @@ export interface Engine {
 }
 
 export interface EngineOptions {
-  /** A folder in the layout that `weights/README.md` describes. */
+  /** A folder or file in one of the layouts that `weights/README.md` describes. */
   model: string;
+  /** A VAE to take instead of the model's own: a file or a folder. */
+  vae?: string;
   /** Index or part of the name of the adapter. */
   gpu?: string;
   precision?: Precision;
@@ -53,7 +55,7 @@ interface Job {
 
 /** Starts the Worker, which loads the model and opens the device. */
 export function createEngine(
-  { model, gpu, precision, log = () => {}, module = new URL("./worker.ts", import.meta.url) }: EngineOptions,
+  { model, vae, gpu, precision, log = () => {}, module = new URL("./worker.ts", import.meta.url) }: EngineOptions,
 ): Engine {
   const worker = new Worker(module, { type: "module", name: "engine" });
   const jobs = new Map<string, Job>();
@@ -119,7 +121,7 @@ export function createEngine(
     worker.terminate();
   };
   worker.onmessageerror = () => fail({ code: "internal", message: "The engine's Worker sent what cannot be read" });
-  send({ type: "start", model, gpu, precision });
+  send({ type: "start", model, vae, gpu, precision });
 
   return {
     ready: ready.promise,

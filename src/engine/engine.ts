@@ -1,6 +1,7 @@
 /** One loaded model on one device, making one picture at a time: what the Worker wraps in messages. */
 import { basename, resolve } from "node:path";
-import { type ModelFolder, openFolder } from "../checkpoint/folder.ts";
+import type { ModelFolder } from "../checkpoint/folder.ts";
+import { openModel } from "../checkpoint/model.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { createTrajectory, parseSchedulerJson, type SchedulerJson, type Trajectory } from "../samplers/mod.ts";
 import { gaussian } from "../tensor/random.ts";
@@ -14,8 +15,10 @@ import type { GenerateRequest } from "./request.ts";
 
 /** What to load, where. */
 export interface EngineConfig {
-  /** A model folder. */
+  /** A model: a folder or a single file. */
   model: string;
+  /** A VAE to take instead of the model's own: a file or a folder. */
+  vae?: string;
   gpu?: string;
   /** How activations and weights are stored: f16 where the device has it and is no software adapter, unless said. */
   precision?: Precision;
@@ -54,7 +57,7 @@ export class Engine implements Disposable {
   }
 
   /** Opens the device, loads the model and makes a first picture of one step, which compiles every kernel. */
-  static async open({ model: path, gpu, precision, log }: EngineConfig): Promise<Engine> {
+  static async open({ model: path, vae, gpu, precision, log }: EngineConfig): Promise<Engine> {
     const timing: Record<string, number> = {};
     let mark = performance.now();
     const lap = (stage: string) => {
@@ -62,17 +65,17 @@ export class Engine implements Disposable {
       mark = performance.now();
     };
     using stack = new DisposableStack();
-    const folder = openFolder(path); // before the device: a wrong path should be said at once
+    const folder = openModel(path, { vae }); // before the device: a wrong path should be said at once
     const device = stack.use(await openDevice({ gpu }));
     lap("device");
     const backend = createBackend(device, precision ?? (device.f16 && !device.software ? "f16" : "f32"));
     const model = stack.use(await loadStableDiffusion(backend, folder, log));
     lap("weights");
-    const tokenizer = loadTokenizer(folder.folder("tokenizer"));
+    const tokenizer = loadTokenizer(folder.folder("tokenizer"), { padToken: folder.padToken });
     lap("tokenizer");
     const { name, backend: adapterBackend, software } = device;
     const engine = new Engine(device, model, folder, tokenizer, {
-      model: { name: basename(resolve(path)), defaults: defaultsOf(folder, model) },
+      model: { name: basename(resolve(path)).replace(/\.safetensors$/, ""), defaults: defaultsOf(folder, model) },
       adapter: { name, backend: adapterBackend, software },
       precision: backend.precision,
       limits: sizeLimits(model),

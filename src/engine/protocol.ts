@@ -32,7 +32,7 @@ export interface EngineFailure {
 }
 
 export type ToWorker =
-  | { type: "start"; model: string; gpu?: string; precision?: Precision }
+  | { type: "start"; model: string; vae?: string; gpu?: string; precision?: Precision }
   | { type: "generate"; id: string; request: GenerateRequest }
   | { type: "cancel"; id: string };
 

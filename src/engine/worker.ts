@@ -35,10 +35,10 @@ scope.onmessage = ({ data: message }) => {
   }
 };
 
-async function start({ model, gpu, precision }: Extract<ToWorker, { type: "start" }>): Promise<void> {
+async function start({ model, vae, gpu, precision }: Extract<ToWorker, { type: "start" }>): Promise<void> {
   const log = (message: string) => scope.postMessage({ type: "log", message });
   try {
-    engine = await Engine.open({ model, gpu, precision, log });
+    engine = await Engine.open({ model, vae, gpu, precision, log });
     engine.device.lost.then((error) => scope.postMessage({ type: "unready", error: failure(error) }));
     scope.postMessage({ type: "ready", info: engine.info });
   } catch (error) {

@@ -81,9 +81,10 @@ function* wordsOf(text: string): Generator<string, void, void> {
 
 /**
  * The tokenizer of a model's `tokenizer` folder: vocab.json, merges.txt, and where present tokenizer_config.json and
- * special_tokens_map.json. Throws an Error naming the file where one is missing or unusable.
+ * special_tokens_map.json. A `padToken` that is given comes before theirs. Throws an Error naming the file where one is
+ * missing or unusable.
  */
-export function loadTokenizer(folder: string): ClipTokenizer {
+export function loadTokenizer(folder: string, { padToken }: { padToken?: string } = {}): ClipTokenizer {
   const config = readJson(`${folder}/tokenizer_config.json`, {});
   const special = readJson(`${folder}/special_tokens_map.json`, {});
   const maxLength = Number(config.model_max_length ?? CONTEXT);
@@ -91,7 +92,7 @@ export function loadTokenizer(folder: string): ClipTokenizer {
     return new ClipTokenizer({
       vocab: readJson(`${folder}/vocab.json`) as Record<string, number>,
       merges: readText(`${folder}/merges.txt`),
-      padToken: contentOf(config.pad_token) ?? contentOf(special.pad_token),
+      padToken: padToken ?? contentOf(config.pad_token) ?? contentOf(special.pad_token),
       // Some files say 10³⁰ where nothing was set.
       maxLength: maxLength >= 3 && maxLength <= CONTEXT ? Math.floor(maxLength) : CONTEXT,
     });

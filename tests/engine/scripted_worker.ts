@@ -25,7 +25,5 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
     case "cancel":
       send({ type: "cancelled", id: message.id });
       return;
-    case "stop":
-      self.close();
   }
 };
