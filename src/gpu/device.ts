@@ -9,7 +9,7 @@ export type WeightStorage = "buffer" | "texture";
 export interface DeviceOptions {
   /** An adapter's index or part of its name; Deno offers one adapter a power preference, so 0 and 1. */
   gpu?: string;
-  /** false: kernels without subgroup operations, as on devices whose subgroup size varies. */
+  /** Whether to take the kernels with subgroup operations where the size is fixed: on software drivers, unless said. */
   subgroups?: boolean;
   weightStorage?: WeightStorage;
 }
@@ -137,8 +137,10 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     gpu = await request(features);
   }
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-  const fixed = gpu.features.has("subgroups") && subgroupMinSize === subgroupMaxSize && options.subgroups !== false;
   const software = isSoftware(adapter);
+  // Shuffle kernels suit a processor's vectors; GPUs have fast workgroup memory, and few registers for unrolled tiles.
+  const wanted = options.subgroups ?? software;
+  const fixed = wanted && gpu.features.has("subgroups") && subgroupMinSize === subgroupMaxSize;
   return new Device(
     gpu,
     adapterName(adapter),
