@@ -1,14 +1,15 @@
 /** `deno task bench`: medians, and ratios to a peer measured in the same run. */
-import { parseArgs } from "node:util";
 import { Engine } from "../engine/engine.ts";
+import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
 import { profile } from "../graph/profile.ts";
+import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { printResults, type Result } from "./bench/measure.ts";
 import { benchPictures, make } from "./bench/pictures.ts";
 import { benchEventLoop, benchFirstPicture } from "./bench/server.ts";
 
-const help = `Usage: deno task bench [--model DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
+const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
 
-  --model DIR   model folder (default: weights/tiny)
+  --model       by name or folder (default: MODEL, else ${defaultModel})
   --gpu         adapter by index or part of its name
   --runs N      counted runs of each measurement (default: 5)
   --only TEXT   first, pictures or loop: only that
@@ -40,33 +41,65 @@ async function printProfile(model: string, gpu: string | undefined, runs: number
   }
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      model: { type: "string", default: new URL("../../weights/tiny", import.meta.url).pathname },
-      gpu: { type: "string" },
-      runs: { type: "string", default: "5" },
-      only: { type: "string", default: "" },
-      profile: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
+interface CommandLine {
+  model: string;
+  gpu?: string;
+  runs: number;
+  only: string;
+  profile: boolean;
+}
+
+/** The groups of measurements, by what `--only` takes. */
+const groups: Record<string, (commandLine: CommandLine) => Promise<Result[]>> = {
+  first: ({ model, runs }) => benchFirstPicture(model, Math.min(runs, 3)),
+  pictures: ({ model, gpu, runs }) => benchPictures(model, gpu, runs),
+  loop: ({ model, gpu, runs }) => benchEventLoop(model, gpu, runs),
+};
+
+/** The command line; undefined where it asks for help. */
+function parse(args: string[]): CommandLine | undefined {
+  const text = { type: "string" } as const, flag = { type: "boolean" } as const;
+  const { values } = parseFlags({
+    args,
+    options: { model: text, gpu: text, runs: text, only: text, profile: flag, help: flag },
   });
-  const { model, gpu, only } = values, runs = Number(values.runs);
-  if (values.help) {
+  if (values.help) return undefined;
+  const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false } = values;
+  if (!/^[1-9]\d{0,5}$/.test(runs)) {
+    throw new UsageError(`Cannot use --runs ${JSON.stringify(runs)}, a whole number from 1 would do`);
+  }
+  const names = Object.keys(groups);
+  if (!names.some((name) => name.includes(only))) {
+    throw new UsageError(`Cannot use --only ${JSON.stringify(only)}, ${names.join(", ")} would do`);
+  }
+  const modelsDir = Deno.env.get("MODELS_DIR");
+  const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
+  const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
+  return { model, gpu, runs: Number(runs), only, profile };
+}
+
+/** Runs the command and resolves with its exit code: 0, or 2 for what was asked wrongly. */
+async function bench(args: string[]): Promise<number> {
+  let commandLine: CommandLine | undefined;
+  try {
+    commandLine = parse(args);
+  } catch (error) {
+    if (!(error instanceof UsageError || error instanceof ModelNotFoundError)) throw error;
+    console.error(error.message);
+    return 2;
+  }
+  if (!commandLine) {
     console.log(help);
-  } else if (!(Number.isInteger(runs) && runs > 0)) {
-    console.error(`--runs is "${values.runs}", and must be a whole number from 1`);
-    Deno.exit(2);
-  } else if (values.profile) {
-    await printProfile(model, gpu, runs);
+  } else if (commandLine.profile) {
+    await printProfile(commandLine.model, commandLine.gpu, commandLine.runs);
   } else {
-    const all: Record<string, () => Promise<Result[]>> = {
-      first: () => benchFirstPicture(model, Math.min(runs, 3)),
-      pictures: () => benchPictures(model, gpu, runs),
-      loop: () => benchEventLoop(model, gpu, runs),
-    };
     const results: Result[] = [];
-    for (const [name, run] of Object.entries(all)) if (name.includes(only)) results.push(...await run());
+    for (const [name, run] of Object.entries(groups)) {
+      if (name.includes(commandLine.only)) results.push(...await run(commandLine));
+    }
     printResults(results);
   }
+  return 0;
 }
+
+if (import.meta.main) Deno.exit(await bench(Deno.args));

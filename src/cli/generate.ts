@@ -1,12 +1,12 @@
 /** `deno task generate "a prompt" -o out.png`: one picture by the server's own engine, without the server. */
 import { dirname } from "node:path";
-import { parseArgs } from "node:util";
 import { createEngine, EngineError } from "../engine/client.ts";
 import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
 import { encodePicture } from "../engine/picture.ts";
 import { type FieldName, parseRequest, RequestError } from "../engine/request.ts";
 import { concat } from "../png/chunk.ts";
 import { PictureError, PictureReader } from "../image/read.ts";
+import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { showProgress } from "./progress.ts";
 
 /** Flags that are fields of a request, in the server's words with hyphens. */
@@ -47,13 +47,14 @@ Usage: deno task generate "a prompt" [-o out.png] [options]
 
 What is not given is the model's default.`;
 
-/** A command line that makes no sense, as one sentence. */
-class UsageError extends Error {
-  override name = "UsageError";
+/** The picture is made and cannot be written. */
+class OutputError extends Error {
+  override name = "OutputError";
 }
 
 interface CommandLine {
   fields: Map<string, unknown>;
+  /** Where the picture goes: as it was given, for sentences. */
   output: string;
   model: string;
   vae?: string;
@@ -73,7 +74,7 @@ export async function run(args: string[]): Promise<number> {
     const wronglyAsked = [UsageError, RequestError, PictureError, ModelNotFoundError].some((kind) =>
       error instanceof kind
     );
-    if (!wronglyAsked && !(error instanceof EngineError)) throw error;
+    if (!wronglyAsked && !(error instanceof EngineError) && !(error instanceof OutputError)) throw error;
     console.error((error as Error).message);
     return wronglyAsked || (error instanceof EngineError && error.code === "invalid_request") ? 2 : 1;
   }
@@ -82,9 +83,10 @@ export async function run(args: string[]): Promise<number> {
 async function generate({ fields, output, model, vae, gpu }: CommandLine): Promise<void> {
   const terminal = Deno.stderr.isTerminal();
   const progress = showProgress({ terminal, write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)) });
+  const modelsDir = Deno.env.get("MODELS_DIR");
   const engine = createEngine({
-    model: locateModel(model, { modelsDir: Deno.env.get("MODELS_DIR") }),
-    vae,
+    model: locateModel(callersModel(model), { modelsDir: modelsDir && callersPath(modelsDir) }),
+    vae: vae && callersPath(vae),
     gpu,
     log: console.error,
   });
@@ -105,8 +107,9 @@ async function generate({ fields, output, model, vae, gpu }: CommandLine): Promi
         }
       },
     });
-    await Deno.writeFile(output, concat(await Array.fromAsync(pieces)));
+    const png = concat(await Array.fromAsync(pieces));
     progress.end();
+    await writeFile(output, png);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     console.error(
       `${output}: seed ${request.seed}, ${seconds} s on ${info.adapter.name}${
@@ -120,7 +123,7 @@ async function generate({ fields, output, model, vae, gpu }: CommandLine): Promi
 }
 
 async function parseCommandLine(args: string[]): Promise<CommandLine | undefined> {
-  const { values, positionals } = parseFlags(args);
+  const { values, positionals } = readFlags(args);
   if (values.help) return undefined;
   if (positionals.length !== 1) {
     throw new UsageError(`Cannot make a picture of ${positionals.length} prompts, one in quotes would do`);
@@ -135,8 +138,7 @@ async function parseCommandLine(args: string[]): Promise<CommandLine | undefined
   const vae = values.vae ?? (Deno.env.get("VAE") || undefined);
   const picture = values["init-image"];
   if (picture !== undefined) fields.set("init_image", await readFile(`${picture}`));
-  const folder = dirname(`${output}`);
-  if (!await isFolder(folder)) throw new UsageError(`Cannot write ${output}: there is no folder ${folder}`);
+  await checkOutput(`${output}`);
   return {
     fields,
     output: `${output}`,
@@ -146,7 +148,7 @@ async function parseCommandLine(args: string[]): Promise<CommandLine | undefined
   };
 }
 
-function parseFlags(args: string[]): { values: Record<string, string | boolean | undefined>; positionals: string[] } {
+function readFlags(args: string[]): { values: Record<string, unknown>; positionals: string[] } {
   const text = { type: "string" } as const;
   const flags = ["init-image", "model", "vae", "gpu", ...fieldFlags.map((name) => name.replaceAll("_", "-"))];
   const options = {
@@ -154,19 +156,34 @@ function parseFlags(args: string[]): { values: Record<string, string | boolean |
     output: { type: "string", short: "o" } as const,
     help: { type: "boolean", short: "h" } as const,
   };
-  try {
-    return parseArgs({ args, options, allowPositionals: true });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split(". ")[0] : `${error}`;
-    throw new UsageError(`Cannot start: ${reason}, --help lists what would do`);
-  }
+  return parseFlags({ args, options, allowPositionals: true });
 }
 
 async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await Deno.readFile(path);
+    return await Deno.readFile(callersPath(path));
   } catch (error) {
     throw new UsageError(`Cannot read --init-image ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** Says at once, not after the picture is made, that it cannot be written. */
+async function checkOutput(output: string): Promise<void> {
+  const path = callersPath(output), folder = dirname(path);
+  if (await isFolder(path) || /[/\\]$/.test(output)) {
+    throw new UsageError(`Cannot write ${output || path}: it is a folder, a file's name in one that exists would do`);
+  }
+  if (!await isFolder(folder)) {
+    throw new UsageError(`Cannot write ${output}: there is no folder ${folder}, one that exists would do`);
+  }
+}
+
+async function writeFile(output: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await Deno.writeFile(callersPath(output), bytes);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    throw new OutputError(`Cannot write ${output}: ${reason}, another -o would do`);
   }
 }
 

@@ -1,13 +1,14 @@
 /** `deno task parity`: how far the engine is from the reference's goldens. */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { DeviceOptions } from "../gpu/device.ts";
 import { formatReport, summarise } from "../parity/report.ts";
 import { type Finding, type ParityOptions, runParity } from "../parity/run.ts";
+import { callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 
 const USAGE = `deno task parity [DIR] [options]
 
-Compares the engine with the goldens in DIR (default: tests/oracle), and exits with 1 if one is over its tolerance.
+Compares the engine with the goldens in DIR (default: tests/oracle), and exits with 1 if one is over its tolerance, with 2
+where the command makes no sense.
 
   --only TEXT        only cases that have TEXT in their name
   --dtype f32|f16    only this precision; both without it
@@ -18,9 +19,6 @@ Compares the engine with the goldens in DIR (default: tests/oracle), and exits w
   --json             prints one JSON object
   --help             prints this`;
 
-/** Thrown for options that make no sense, with what would do. */
-class UsageError extends Error {}
-
 interface Arguments {
   options: ParityOptions;
   json: boolean;
@@ -30,17 +28,11 @@ interface Arguments {
 function parse(args: string[]): Arguments | undefined {
   const text = { type: "string" } as const, flag = { type: "boolean" } as const;
   const options = { only: text, dtype: text, models: text, gpu: text, path: text, full: flag, json: flag, help: flag };
-  const { values, positionals } = (() => {
-    try {
-      return parseArgs({ args, options, allowPositionals: true });
-    } catch (error) {
-      throw new UsageError((error as Error).message.split(". ")[0]);
-    }
-  })();
+  const { values, positionals } = parseFlags({ args, options, allowPositionals: true });
   if (values.help) return undefined;
-  const [folder = join(import.meta.dirname!, "..", "..", "tests", "oracle"), ...others] = positionals;
+  const [folder = join(import.meta.dirname!, "..", "..", "tests", "oracle"), ...others] = positionals.map(callersPath);
   if (others.length > 0) {
-    throw new UsageError(`One folder is compared, not ${positionals.length}: ${positionals.join(", ")}`);
+    throw new UsageError(`Cannot compare ${positionals.length} folders, one at a time would do`);
   }
   return {
     json: values.json ?? false,
@@ -48,7 +40,7 @@ function parse(args: string[]): Arguments | undefined {
       folder,
       only: values.only,
       precision: oneOf("dtype", values.dtype, ["f32", "f16"]),
-      models: values.models,
+      models: values.models && callersPath(values.models),
       full: values.full,
       device: { gpu: values.gpu, ...pathOf(oneOf("path", values.path, ["shuffle", "tiled"])) },
     },
@@ -57,7 +49,7 @@ function parse(args: string[]): Arguments | undefined {
 
 function oneOf<const Choice extends string>(name: string, value: string | undefined, choices: readonly Choice[]) {
   if (value === undefined || choices.includes(value as Choice)) return value as Choice | undefined;
-  throw new UsageError(`--${name} is ${JSON.stringify(value)}: use ${choices.join(" or ")}`);
+  throw new UsageError(`Cannot use --${name} ${JSON.stringify(value)}, ${choices.join(" or ")} would do`);
 }
 
 function pathOf(path: "shuffle" | "tiled" | undefined): DeviceOptions {
@@ -96,8 +88,7 @@ export async function parity(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     console.error(error.message);
-    if (error instanceof UsageError) console.error(`\n${USAGE}`);
-    return 1;
+    return error instanceof UsageError ? 2 : 1;
   }
 }
 

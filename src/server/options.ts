@@ -1,7 +1,7 @@
 /** What the server is told on the command line and in its environment. */
-import { parseArgs } from "node:util";
 import { defaultModel } from "../engine/locate.ts";
 import { version } from "../engine/version.ts";
+import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 
 export interface ServerOptions {
   host: string;
@@ -19,10 +19,7 @@ export interface ServerOptions {
   requireGpu: boolean;
 }
 
-/** A command line or environment that makes no sense, as one sentence. */
-export class UsageError extends Error {
-  override name = "UsageError";
-}
+export { UsageError } from "../std/command_line.ts";
 
 /** What `--help` prints. */
 export const help = `Serves Stable Diffusion over HTTP. Version ${version}.
@@ -46,7 +43,7 @@ MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refus
  * @throws UsageError
  */
 export function parseOptions(args: string[], env: Record<string, string | undefined>): ServerOptions | undefined {
-  const given = parseFlags(args);
+  const given = readFlags(args);
   if (given.help) return undefined;
   const text = (flag: "host" | "port" | "model" | "vae" | "gpu" | "queue") =>
     given[flag] ?? (env[flag.toUpperCase()] || undefined);
@@ -56,19 +53,20 @@ export function parseOptions(args: string[], env: Record<string, string | undefi
     const name = given[flag] === undefined ? flag.toUpperCase() : `--${flag}`;
     throw new UsageError(`Cannot use ${name} ${JSON.stringify(value)}, a whole number from ${min} to ${max} would do`);
   };
+  const vae = text("vae");
   return {
     host: text("host") ?? "127.0.0.1",
     port: whole("port", 8000, [0, 65535]),
-    model: text("model") ?? defaultModel,
-    vae: text("vae"),
+    model: callersModel(text("model") ?? defaultModel),
+    vae: vae && callersPath(vae),
     gpu: text("gpu"),
     queue: whole("queue", 64, [1, 100_000]),
-    modelsDir: env.MODELS_DIR || undefined,
+    modelsDir: env.MODELS_DIR ? callersPath(env.MODELS_DIR) : undefined,
     requireGpu: env.REQUIRE_GPU === "1",
   };
 }
 
-function parseFlags(args: string[]) {
+function readFlags(args: string[]) {
   const flag = { type: "string" } as const;
   const options = {
     host: flag,
@@ -79,10 +77,5 @@ function parseFlags(args: string[]) {
     queue: flag,
     help: { type: "boolean", short: "h" },
   } as const;
-  try {
-    return parseArgs({ args, options }).values;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split(". ")[0] : `${error}`;
-    throw new UsageError(`Cannot start: ${reason}, --help lists what would do`);
-  }
+  return parseFlags({ args, options }).values;
 }

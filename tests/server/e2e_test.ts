@@ -245,6 +245,51 @@ Deno.test("SIGTERM finishes what was accepted, refuses the rest with 503 and exi
   assert.equal(await server.exit(), 0, server.errors);
 });
 
+Deno.test("paths are those of the folder in which a task is called: the picture's, the first picture's and the model's", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/models`);
+  await Deno.symlink(new URL("weights/tiny", root), `${folder}/models/mine`);
+  await Deno.copyFile(new URL("ok_420.jpg", pictures), `${folder}/in.jpg`);
+  const { INIT_CWD: _, ...env } = Deno.env.toObject();
+  const run = async (...args: string[]) => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "--config", new URL("deno.json", root).pathname, ...args],
+      cwd: folder,
+      env,
+      clearEnv: true,
+    }).output();
+    return { code, errors: new TextDecoder().decode(stderr) };
+  };
+  const made = await run(
+    "generate",
+    "x",
+    "--steps",
+    "2",
+    "--init-image",
+    "in.jpg",
+    "--model",
+    "models/mine",
+    "-o",
+    "out.png",
+  );
+  assert.equal(made.code, 0, made.errors);
+  const picture = decode(await Deno.readFile(`${folder}/out.png`));
+  assert.equal(parseInfotext(picture.text.parameters).parameters.Model, "mine");
+  const beside = await run("generate", "x", "-o", "models");
+  assert.deepEqual(
+    [beside.code, beside.errors.includes("Cannot write models: it is a folder, ")],
+    [2, true],
+    beside.errors,
+  );
+  for (const task of ["serve", "bench"]) {
+    const missing = await run(task, "--model", "./absent");
+    assert.ok(missing.errors.includes(`${folder}/absent`), missing.errors);
+  }
+  const compared = await run("parity", "absent");
+  assert.ok(compared.errors.includes(`${folder}/absent`), compared.errors);
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("what cannot be started says why in one sentence: 2 for a wrong command line, 1 for the rest", async () => {
   const holder = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const port = `${(holder.addr as Deno.NetAddr).port}`;
@@ -259,6 +304,23 @@ Deno.test("what cannot be started says why in one sentence: 2 for a wrong comman
     [["main.ts", "--model", "nonesuch"], 1, /^Cannot find a model "nonesuch", .* would do: tiny\n$/],
     [["src/cli/generate.ts"], 2, /^Cannot make a picture of 0 prompts, one in quotes would do\n$/],
     [["src/cli/generate.ts", "x", "-o", "/nonesuch/out.png"], 2, /^Cannot write \/nonesuch\/out\.png: /],
+    [["src/cli/generate.ts", "x", "-o", "/tmp"], 2, /^Cannot write \/tmp: it is a folder, .* would do\n$/],
+    [["src/cli/generate.ts", "x", "-o", "/tmp/nonesuch/"], 2, /^Cannot write \/tmp\/nonesuch\/: it is a folder, /],
+    [
+      ["src/cli/generate.ts", "x", "--seed", "-1"],
+      2,
+      /^Cannot start: --seed is followed by a dash, --seed=-1 would do\n$/,
+    ],
+    [
+      ["src/cli/generate.ts", "x", "-o", "--seed"],
+      2,
+      /^Cannot start: -o is followed by a dash, -o--seed would do\n$/,
+    ],
+    [["src/cli/bench.ts", "--frobnicate"], 2, /^Cannot start: Unknown option '--frobnicate', --help .* would do\n$/],
+    [["src/cli/bench.ts", "--model", "nonesuch"], 2, /^Cannot find a model "nonesuch", .* would do: tiny\n$/],
+    [["src/cli/bench.ts", "--runs", "0"], 2, /^Cannot use --runs "0", a whole number from 1 would do\n$/],
+    [["src/cli/parity.ts", "--frobnicate"], 2, /^Cannot start: Unknown option '--frobnicate', --help .* would do\n$/],
+    [["src/cli/parity.ts", "--dtype", "f8"], 2, /^Cannot use --dtype "f8", f32 or f16 would do\n$/],
   ];
   for (const [args, code, sentence] of cases) {
     await using programme = new Programme(...args);

@@ -16,7 +16,7 @@ Deno.test("options have defaults, the environment is before them and the command
     HOST: "0.0.0.0",
     PORT: "80",
     MODEL: "a",
-    VAE: "v",
+    VAE: "/v",
     GPU: "1",
     QUEUE: "2",
     MODELS_DIR: "/m",
@@ -26,7 +26,7 @@ Deno.test("options have defaults, the environment is before them and the command
     host: "0.0.0.0",
     port: 80,
     model: "a",
-    vae: "v",
+    vae: "/v",
     gpu: "1",
     queue: 2,
     modelsDir: "/m",
@@ -49,6 +49,7 @@ Deno.test("what makes no sense is a UsageError that names the flag or the variab
     [["--frobnicate"], {}, /^Cannot start: Unknown option '--frobnicate', /],
     [["extra"], {}, /^Cannot start: Unexpected argument 'extra'/],
     [["--port"], {}, /^Cannot start: .*--port/],
+    [["--port", "-1"], {}, /^Cannot start: --port is followed by a dash, --port=-1 would do$/],
   ];
   for (const [args, env, message] of cases) {
     assert.throws(() => parseOptions(args, env), (error) => error instanceof UsageError && message.test(error.message));
