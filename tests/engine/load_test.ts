@@ -197,3 +197,24 @@ Deno.test("a tensor larger than the device binds is refused before it is read", 
     message: `Cannot load table: ${4 * width} bytes, and this GPU binds ${device.maxBinding} at most`,
   });
 });
+
+Deno.test("four rows, or one vector, that are larger than what is staged at once arrive whole", async () => {
+  const shapes = { weight: [5, 1_048_579], bias: [4_200_001] }, value = (i: number) => i * 7919 % 251 - 125;
+  const parameters = { weight: new Parameter(shapes.weight, "matmul"), bias: new Parameter(shapes.bias, "vector") };
+  const tensors = Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [
+      name,
+      { dtype: "f32", shape, data: Float32Array.from({ length: elements(shape) }, (_, i) => value(i)) } as const,
+    ]),
+  );
+  using _weights = await load(parameters, tensors);
+  const [out, inner] = shapes.weight, weight = await contents(parameters.weight, "f32", inner * 8);
+  for (const [i, found] of weight.entries()) {
+    const row = i % 8, column = Math.floor(i / 8);
+    if (found !== (row < out ? value(row * inner + column) : 0)) {
+      throw new Error(`weight [${row}, ${column}]: ${found}`);
+    }
+  }
+  const bias = await contents(parameters.bias, "f32", shapes.bias[0]);
+  ok(bias.every((found, i) => found === value(i)));
+});
