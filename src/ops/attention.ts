@@ -34,7 +34,8 @@ export function attention(
 function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scale: number, causal: boolean): Value {
   const [images, queries] = q.shape, keys = k.shape[1], LANES = q.graph.target.subgroupSize;
   const common = { Scalar: q.dtype, CAUSAL: Number(causal) };
-  const QUERIES = LANES ? Math.max(LANES, 8) : 8;
+  // Through workgroup memory the queries of a block lie there whole: 16 KiB is what every device has.
+  const QUERIES = LANES ? Math.max(LANES, 8) : size4 > 64 ? 4 : 8;
   let KEYS = LANES || 64, PARTS = 1;
   const loops = () => Math.ceil(keys / KEYS) * (size4 / PARTS + 1);
   // The VAE's one head of 512 over 64 × 64 pixels would loop too long for 8 lanes: several vec4s a round first, for
@@ -47,7 +48,7 @@ function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scal
     operands: { q, k, v },
     constants: LANES
       ? { ...common, LANES, BUTTERFLY: Math.log2(LANES), QUERIES, KEYS, PARTS, COLUMNS: Math.ceil(size4 / LANES) }
-      : { ...common, SIZE4: size4, PAIRS: Math.ceil(QUERIES * size4 / 64) },
+      : { ...common, QUERIES, SIZE4: size4, PAIRS: Math.ceil(QUERIES * size4 / 64) },
     shape: { queries, keys, heads, size4, scale },
     workgroups: [Math.ceil(queries / QUERIES), heads, images],
     flops: 16 * images * heads * queries * keys * size4,

@@ -39,7 +39,8 @@ export const loops: Readonly<Record<string, Loops>> = {
   // the queries' copy; blocks of 64 keys, and in each the vec4s of a head, maximum and exponentials by fours, the sum
   "attention_tiled": {
     statements: 6,
-    iterations: ({ shape: { keys, size4 } }) => ceil(8 * size4 / 64) + ceil(keys / 64) * (1 + size4 + 16 + 16) + keys,
+    iterations: ({ shape: { keys, size4 } }) =>
+      ceil((size4 > 64 ? 4 : 8) * size4 / 64) + ceil(keys / 64) * (1 + size4 + 16 + 16) + keys,
   },
   // pixels of a chunk
   "group_norm_sums": { statements: 1, iterations: ({ shape: { chunkPixels, pixels } }) => min(chunkPixels, pixels) },
