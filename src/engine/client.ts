@@ -5,7 +5,7 @@ import type { GenerateRequest } from "./request.ts";
 /** A job or an engine that failed, with the failure's code. */
 export class EngineError extends Error {
   override name = "EngineError";
-  constructor(readonly code: EngineFailure["code"], message: string) {
+  constructor(readonly code: EngineFailure["code"], message: string, readonly field?: string) {
     super(message);
   }
 }
@@ -73,8 +73,8 @@ export function createEngine(
     return job;
   }
 
-  function fail({ code, message }: EngineFailure): void {
-    const error = new EngineError(code, message);
+  function fail(failure: EngineFailure): void {
+    const error = errorOf(failure);
     if (status.state !== "failed") status = { state: "failed", error };
     ready.reject(error);
     for (const id of [...jobs.keys()]) finish(id)?.controller.error(error);
@@ -109,7 +109,7 @@ export function createEngine(
         return;
       }
       case "failed":
-        finish(message.id)?.controller.error(new EngineError(message.error.code, message.error.message));
+        finish(message.id)?.controller.error(errorOf(message.error));
         return;
       default:
         message satisfies never;
@@ -150,4 +150,8 @@ export function createEngine(
       worker.terminate();
     },
   };
+}
+
+function errorOf({ code, message, field }: EngineFailure): EngineError {
+  return new EngineError(code, message, field);
 }

@@ -3,15 +3,22 @@ import { basename, resolve } from "node:path";
 import type { ModelFolder } from "../checkpoint/folder.ts";
 import { openModel } from "../checkpoint/model.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
-import { createTrajectory, parseSchedulerJson, type SchedulerJson, type Trajectory } from "../samplers/mod.ts";
+import {
+  createTrajectory,
+  parseSchedulerJson,
+  type SchedulerJson,
+  type Trajectory,
+  UnsupportedScheduleError,
+} from "../samplers/mod.ts";
 import { gaussian } from "../tensor/random.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
+import { lowerFirst } from "./fields.ts";
 import { sizeLimits, whyTooLarge } from "./limits.ts";
 import { createBackend, loadStableDiffusion, type StableDiffusion } from "./model.ts";
 import { Pipeline, type PipelineInput } from "./pipeline.ts";
 import type { EngineInfo, JobEvent, ModelDefaults, Precision } from "./protocol.ts";
-import type { GenerateRequest } from "./request.ts";
+import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
 
 /** What to load, where. */
 export interface EngineConfig {
@@ -28,6 +35,12 @@ export interface EngineConfig {
 /** A request that cannot be run as it is; the message says why. */
 export class RefusedError extends Error {
   override name = "RefusedError";
+  /** The field at fault, as clients know it. */
+  readonly field?: string;
+  constructor(message: string, { field, ...options }: ErrorOptions & { field?: string } = {}) {
+    super(message, options);
+    this.field = field;
+  }
 }
 
 /** An event of a job without the job's id. */
@@ -82,6 +95,7 @@ export class Engine implements Disposable {
       timing,
     });
     stack.use(engine.#pipeline);
+    engine.#checkDefaults(path);
     await engine.#warm();
     lap("warm");
     stack.move();
@@ -147,8 +161,22 @@ export class Engine implements Disposable {
       const options = { steps, eta, scheduler, strength: initImage ? strength : undefined };
       return createTrajectory(sampler, this.#schedule, options);
     } catch (error) {
-      if (error instanceof RangeError) throw new RefusedError(error.message, { cause: error });
-      throw error;
+      if (!(error instanceof RangeError)) throw error;
+      // The other ways in which a run cannot be are refused before it comes here.
+      const field = error instanceof UnsupportedScheduleError ? "sampler" : "steps";
+      throw new RefusedError(error.message, { cause: error, field });
+    }
+  }
+
+  /** Defaults that make no request would fail every client that relies on them: they fail the model instead. */
+  #checkDefaults(path: string): void {
+    try {
+      this.#trajectory(parseRequest(new Map([["prompt", ""]]), this.info).request);
+    } catch (error) {
+      if (!(error instanceof RequestError || error instanceof RefusedError)) throw error;
+      const single = /\.safetensors$/.test(path);
+      const file = single ? path.replace(/\.safetensors$/, ".json") : `${path}/defaults.json`;
+      throw new Error(`Cannot use the defaults of ${file}: ${lowerFirst(error.message)}`, { cause: error });
     }
   }
 

@@ -11,6 +11,11 @@ export class RequestError extends Error {
   }
 }
 
+/** A value that exists but does not go with the others. */
+export class ConflictError extends RequestError {
+  override name = "ConflictError";
+}
+
 /** One field: how its value is checked and how it is described. */
 export interface Field<T> {
   /** @throws RequestError naming `name` */

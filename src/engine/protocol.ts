@@ -29,6 +29,8 @@ export interface EngineInfo {
 export interface EngineFailure {
   code: "invalid_request" | "device_lost" | "out_of_memory" | "internal";
   message: string;
+  /** The request's field at fault, where there is one. */
+  field?: string;
 }
 
 export type ToWorker =

@@ -1,17 +1,30 @@
 /** What a picture is made from, and the only place where defaults are filled in. */
 import { decodeBase64 } from "@std/encoding";
-import { choice, decimal, type Field, lowerFirst, RequestError, show, text, whole, wrong } from "./fields.ts";
+import {
+  choice,
+  ConflictError,
+  decimal,
+  type Field,
+  lowerFirst,
+  RequestError,
+  show,
+  text,
+  whole,
+  wrong,
+} from "./fields.ts";
 import type { EngineInfo } from "./protocol.ts";
 import {
   findSampler,
   findScheduler,
+  goTogether,
   type SamplerName,
   samplerNames,
+  samplersWithSigmas,
   type SchedulerName,
   schedulerNames,
 } from "../samplers/names.ts";
 
-export { RequestError } from "./fields.ts";
+export { ConflictError, RequestError } from "./fields.ts";
 
 /** One picture to make, every default filled in: what all surfaces translate to and the engine runs. */
 export interface GenerateRequest {
@@ -156,6 +169,11 @@ export function parseRequest(fields: ReadonlyMap<string, unknown>, context: Requ
     strength: read("strength", table.strength),
   };
   checkArea(request, context.limits);
+  if (!goTogether(request.sampler, request.scheduler)) {
+    const message = `Field scheduler is "${request.scheduler}", which sampler ${request.sampler} does not take, ` +
+      `automatic or one of the samplers ${samplersWithSigmas.join(", ")} would do`;
+    throw new ConflictError("scheduler", message);
+  }
   const initImageFile = parseFile(fields.get(fileField) ?? undefined);
   if (initImageFile && Math.floor(request.steps * request.strength) < 1) {
     const message = `Field strength is ${request.strength}, which leaves none of ${request.steps} steps, ` +

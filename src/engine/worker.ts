@@ -61,7 +61,7 @@ async function run(id: string, request: GenerateRequest, signal: AbortSignal): P
 
 function failure(error: unknown): EngineFailure {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RefusedError) return { code: "invalid_request", message };
+  if (error instanceof RefusedError) return { code: "invalid_request", message, field: error.field };
   if (error instanceof DeviceLostError) return { code: "device_lost", message };
   if (error instanceof GpuOutOfMemoryError) return { code: "out_of_memory", message };
   return { code: "internal", message };

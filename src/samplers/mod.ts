@@ -5,7 +5,7 @@ import { ddpmTrajectory } from "./ddpm.ts";
 import { dpmppTrajectory } from "./dpmpp_2m.ts";
 import { eulerTrajectory } from "./euler.ts";
 import { eulerAncestralTrajectory } from "./euler_a.ts";
-import type { SamplerName, SchedulerName } from "./names.ts";
+import { goTogether, type SamplerName, samplersWithSigmas, type SchedulerName } from "./names.ts";
 import type { RunOptions } from "./options.ts";
 import type { Step, Trajectory } from "./step.ts";
 
@@ -23,9 +23,6 @@ export interface TrajectoryOptions {
   strength?: number;
   scheduler?: SchedulerName;
 }
-
-/** Samplers that a sigma schedule can be chosen for. */
-const WITH_SIGMAS: readonly SamplerName[] = ["euler", "dpmpp_2m"];
 
 /**
  * The whole run of a sampler with a model's scheduler_config.json, in the reference's own space: variance-preserving
@@ -95,10 +92,11 @@ function firstStep(steps: number, strength: number): number {
 
 function useKarras(name: SamplerName, scheduler: SchedulerName): boolean | undefined {
   if (scheduler === "automatic") return undefined;
-  if (WITH_SIGMAS.includes(name)) return scheduler === "karras";
-  if (scheduler !== "karras") return undefined;
+  if (samplersWithSigmas.includes(name)) return scheduler === "karras";
+  if (goTogether(name, scheduler)) return undefined;
+  const others = samplersWithSigmas.join(", ");
   throw new UnsupportedScheduleError(
-    `Sampler ${name} has no Karras sigmas: use scheduler automatic, or one of the samplers ${WITH_SIGMAS.join(", ")}`,
+    `Sampler ${name} has no Karras sigmas: use scheduler automatic, or one of the samplers ${others}`,
   );
 }
 

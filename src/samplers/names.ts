@@ -36,6 +36,14 @@ export const samplerNames = Object.keys(SAMPLERS) as readonly SamplerName[];
 /** All schedulers by their native names. */
 export const schedulerNames = Object.keys(SCHEDULERS) as readonly SchedulerName[];
 
+/** Samplers that a sigma schedule, such as Karras's, can be chosen for. */
+export const samplersWithSigmas: readonly SamplerName[] = ["euler", "dpmpp_2m"];
+
+/** Whether a scheduler can be asked of a sampler. */
+export function goTogether(sampler: SamplerName, scheduler: SchedulerName): boolean {
+  return scheduler !== "karras" || samplersWithSigmas.includes(sampler);
+}
+
 /** A name that no sampler has, as one sentence with the nearest ones. */
 export class UnknownSamplerError extends RangeError {
   override name = "UnknownSamplerError";

@@ -1,7 +1,7 @@
 /** What can go wrong, as HTTP answers: the only file that knows their status codes. */
 import { EngineError } from "../engine/client.ts";
 import { lowerFirst } from "../engine/fields.ts";
-import { fileField, RequestError } from "../engine/request.ts";
+import { ConflictError, fileField, RequestError } from "../engine/request.ts";
 import { PictureError } from "../image/read.ts";
 import { DrainingError, QueueFullError } from "./queue.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
@@ -59,7 +59,7 @@ function answerTo(error: unknown): Answer {
   if (!(error instanceof Error)) return { status: 500, code: "internal", message: "The server failed" };
   const { message } = error;
   if (error instanceof RequestError) {
-    const unknown = namingFields.includes(error.field);
+    const unknown = namingFields.includes(error.field) && !(error instanceof ConflictError);
     return {
       status: unknown ? 404 : 400,
       code: unknown ? `${error.field}_not_found` : "invalid_field",
@@ -86,7 +86,13 @@ function answerTo(error: unknown): Answer {
   }
   if (error instanceof EngineError) {
     const status = engineStatus[error.code];
-    return { status, code: error.code, message, headers: status === 503 ? retryAfter(10_000) : {} };
+    return {
+      status,
+      code: error.code,
+      message,
+      param: error.field,
+      headers: status === 503 ? retryAfter(10_000) : {},
+    };
   }
   if (error.name === "AbortError") return { status: clientLeft, code: "client_left", message };
   return { status: 500, code: "internal", message: `The server failed: ${message}` };

@@ -99,6 +99,10 @@ const bad: [fields: Record<string, unknown>, message: RegExp][] = [
   [{ cfg_scale: -0.1 }, /^Field cfg_scale is -0.1, a number/],
   [{ sampler: "bogus" }, /^Field sampler: there is no sampler "bogus": /],
   [{ sampler: 3 }, /^Field sampler is 3, a name would do$/],
+  [
+    { scheduler: "karras", sampler: "ddim" },
+    /^Field scheduler is "karras", which sampler ddim does not take, .* would do$/,
+  ],
   [{ scheduler: "bogus" }, /^Field scheduler: there is no scheduler "bogus": /],
   [{ seed: -2 }, /^Field seed is -2, a whole number from -1 to 4294967295 would do$/],
   [{ seed: 2 ** 32 }, /^Field seed is 4294967296, a whole/],

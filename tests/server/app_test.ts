@@ -360,6 +360,16 @@ Deno.test("a field given twice is refused, also once in the query and once in th
   assert.equal((await errorOf(both)).param, "prompt");
 });
 
+Deno.test("what does not go together, or with the model, is a 400 that names a field", async () => {
+  using server = serve();
+  const pair = await errorOf(await server.get("prompt=x&sampler=ddim&scheduler=karras"));
+  assert.deepEqual([pair.status, pair.code, pair.param], [400, "invalid_field", "scheduler"]);
+  const answer = server.get("prompt=x&steps=100");
+  (await server.engine.next()).fail({ code: "invalid_request", message: "Cannot take 100 steps", field: "steps" });
+  const steps = await errorOf(await answer);
+  assert.deepEqual([steps.status, steps.param], [400, "steps"]);
+});
+
 Deno.test("unknown names of samplers and models are 404, and names made up by clients cannot break a header", async () => {
   using server = serve();
   assert.deepEqual(

@@ -46,7 +46,7 @@ export class FakeJob {
   }
 
   fail(error: EngineFailure): void {
-    this.controller.error(new EngineError(error.code, error.message));
+    this.controller.error(new EngineError(error.code, error.message, error.field));
   }
 
   /** What the Worker does when it has read a cancellation. */
