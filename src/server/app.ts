@@ -44,7 +44,8 @@ export function createApp(
 
     const abandoned = new AbortController();
     const signal = AbortSignal.any([c.req.raw.signal, abandoned.signal]);
-    const place = queue.enter({ work: workOf(request, initImageFile ? request.strength : 1) });
+    const work = workOf(request, initImageFile ? request.strength : 1);
+    const place = queue.enter({ work, guessMs: guessMs(work, info) });
     try {
       const { width, height } = request;
       if (initImageFile) request.initImage = await pictures.read(initImageFile, { width, height, signal });
@@ -53,7 +54,12 @@ export function createApp(
       const id = crypto.randomUUID();
       const events = engine.generate(id, request, signal);
       const abandon = () => abandoned.abort(new DOMException("The client left", "AbortError"));
-      const picture = await startPicture(events, { request, model: info.model, abandon });
+      const picture = await startPicture(events, {
+        request,
+        model: info.model,
+        abandon,
+        stepped: (step) => place.progress(step * stepWork(request)),
+      });
       picture.over.then(() => place.leave({ completed: true }), (error) => {
         place.leave();
         if (isUnexpected(error)) log(`Job ${id} failed: ${error}`);
@@ -139,9 +145,18 @@ function readiness(engine: Engine, queue: Queue): [Record<string, unknown>, 200 
   return [{ status: queue.draining ? "draining" : "ready", ...info, queue: held }, queue.draining ? 503 : 200];
 }
 
-/** What a job's time is proportional to: pixels through the model. */
-function workOf({ width, height, steps, guidanceScale }: GenerateRequest, share: number): number {
-  return width * height * (1 + steps * share * (guidanceScale > 1 ? 2 : 1));
+/** What a job's time is proportional to: pixels through the model, once to decode them. */
+function workOf(request: GenerateRequest, share: number): number {
+  return request.width * request.height + request.steps * share * stepWork(request);
+}
+
+function stepWork({ width, height, guidanceScale }: GenerateRequest): number {
+  return width * height * (guidanceScale > 1 ? 2 : 1);
+}
+
+/** A first guess at a job's time, rather too long: warming up compiled kernels too, and took five times the default size. */
+function guessMs(work: number, { timing: { warm }, model: { defaults } }: EngineInfo): number | undefined {
+  return warm && warm * work / (5 * defaults.width * defaults.height);
 }
 
 /** "NVIDIA H100", or "llvmpipe (software)"; a header cannot hold more than Latin-1. */

@@ -22,12 +22,15 @@ export interface Place {
   readonly position: number;
   /** Resolves when nothing else runs, with the milliseconds since the place was taken; rejects with the signal's reason. */
   turn(signal: AbortSignal): Promise<number>;
+  /** Tells how much of its work the running job has done, for the estimates while no job has been measured. */
+  progress(done: number): void;
   /** Gives the place up; what a `completed` job took goes into the estimate for others. */
   leave(outcome?: { completed: boolean }): void;
 }
 
 interface Job {
   work: number;
+  guessMs: number;
   enteredMs: number;
   startedMs?: number;
   /** Set while the job waits for its turn. */
@@ -36,8 +39,8 @@ interface Job {
 
 /** How much of the estimate the newest job makes up. */
 const newestShare = 0.3;
-/** The guess for a job before any was measured. */
-const unmeasuredMs = 10_000;
+/** The guess for a job of which nothing is known. */
+const unknownMs = 10_000;
 
 /** A bounded queue. A job's `work` is any measure that its time is proportional to, for the estimates. */
 export class Queue {
@@ -46,7 +49,10 @@ export class Queue {
   /** Every job held: the running one, those that wait, and those whose pictures are still being read. */
   readonly #held: Job[] = [];
   #running?: Job;
+  /** The pace of the jobs that were completed. */
   #msPerWork?: number;
+  /** The pace of the running job so far. */
+  #currentMsPerWork?: number;
   #draining?: PromiseWithResolvers<void>;
 
   /** `now` gives milliseconds from any fixed point. */
@@ -67,22 +73,20 @@ export class Queue {
   /** Milliseconds until the jobs held now are done, judged by those before them; a second at least. */
   get estimatedMs(): number {
     const elapsed = this.#running ? this.#now() - this.#running.startedMs! : 0;
-    const needed = this.#held.reduce(
-      (ms, { work }) => ms + (this.#msPerWork ? work * this.#msPerWork : unmeasuredMs),
-      0,
-    );
+    const pace = this.#msPerWork ?? this.#currentMsPerWork;
+    const needed = this.#held.reduce((ms, { work, guessMs }) => ms + (pace ? work * pace : guessMs), 0);
     return Math.max(1000, needed - elapsed);
   }
 
   /**
-   * Takes a place at the end, to be left whatever happens.
+   * Takes a place at the end, to be left whatever happens. `guessMs` is what the job may take as long as none is measured.
    *
    * @throws QueueFullError or DrainingError
    */
-  enter({ work }: { work: number }): Place {
+  enter({ work, guessMs = unknownMs }: { work: number; guessMs?: number }): Place {
     if (this.#draining) throw new DrainingError(this.estimatedMs);
     if (this.length >= this.capacity) throw new QueueFullError(this.capacity, this.estimatedMs);
-    const job: Job = { work, enteredMs: this.#now() };
+    const job: Job = { work, guessMs, enteredMs: this.#now() };
     this.#held.push(job);
     const position = () => this.#held.indexOf(job);
     return {
@@ -90,6 +94,9 @@ export class Queue {
         return position();
       },
       turn: (signal) => this.#turn(job, signal),
+      progress: (done) => {
+        if (this.#running === job && done > 0) this.#currentMsPerWork = (this.#now() - job.startedMs!) / done;
+      },
       leave: (outcome) => this.#leave(job, outcome),
     };
   }

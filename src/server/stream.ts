@@ -18,7 +18,13 @@ export interface StartedPicture {
 /** Resolves with the first rows; fails as the job fails before them. */
 export async function startPicture(
   events: ReadableStream<JobProgress>,
-  { request, model, abandon }: { request: GenerateRequest; model: EngineInfo["model"]; abandon: () => void },
+  { request, model, abandon, stepped = () => {} }: {
+    request: GenerateRequest;
+    model: EngineInfo["model"];
+    abandon: () => void;
+    /** Hears of every step, counted from 1. */
+    stepped?: (step: number) => void;
+  },
 ): Promise<StartedPicture> {
   const began = performance.now();
   const timing = { prepare: 0, denoise: 0, decode: 0 };
@@ -27,7 +33,10 @@ export async function startPicture(
   const observe = (event: JobProgress) => {
     const now = performance.now();
     if (event.type === "started") truncatedTokens = event.truncatedTokens;
-    if (event.type === "step") timing.denoise += event.ms;
+    if (event.type === "step") {
+      timing.denoise += event.ms;
+      stepped(event.step);
+    }
     if (event.type === "step" && event.step === 1) timing.prepare = now - began - event.ms;
     if (event.type === "rows" && event.top === 0) timing.decode = now - lastEvent;
     lastEvent = now;

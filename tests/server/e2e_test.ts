@@ -170,6 +170,23 @@ Deno.test("a client that hangs up frees the GPU within a step or two, whether it
   assert.equal(server.errors.includes("failed"), false, server.errors);
 });
 
+Deno.test("a burst over the queue is told a time that holds within a factor of two, before any job has ended", async () => {
+  await using server = await Server.start("--queue", "4");
+  const query = `${prompt}&steps=24`;
+  const began = performance.now();
+  const accepted = Array.from({ length: 4 }, (_, seed) => server.get(`${query}&seed=${seed}`).then((r) => r.bytes()));
+  await until(async () => await server.queueLength() === 4);
+  await sleep(800);
+  const refused = await server.get(query), told = performance.now();
+  assert.equal(refused.status, 429);
+  await refused.body?.cancel();
+  await Promise.all(accepted);
+  const truth = (performance.now() - told) / 1000, estimate = Number(refused.headers.get("retry-after"));
+  console.log(`told ${estimate} s, took ${truth.toFixed(1)} s`);
+  assert.ok(told - began < 5_000, `the refusal itself took ${told - began} ms`);
+  assert.ok(estimate <= 2 * truth + 1 && estimate >= truth / 2, `told ${estimate} s, took ${truth} s`);
+});
+
 /** Requests that make no sense, the i-th of any number. */
 function malformed(i: number): [path: string, init?: RequestInit] {
   const json = (body: unknown): [string, RequestInit] => ["/generate", {

@@ -55,6 +55,24 @@ Deno.test("the estimate is what the jobs held will take at the pace measured, le
   assert.equal(queue.estimatedMs, 1_000);
 });
 
+Deno.test("before a job is completed the estimate is what was guessed, then the pace of the one that runs", async () => {
+  let now = 0;
+  const queue = new Queue({ capacity: 9, now: () => now });
+  const [first] = [1, 2, 3].map(() => queue.enter({ work: 10, guessMs: 4_000 }));
+  assert.equal(queue.estimatedMs, 12_000);
+  await first.turn(signal);
+  now = 2_000;
+  first.progress(1);
+  assert.equal(queue.estimatedMs, 58_000);
+  now = 3_000;
+  first.progress(2);
+  assert.equal(queue.estimatedMs, 42_000);
+  now = 10_000;
+  first.leave({ completed: true });
+  first.progress(5);
+  assert.equal(queue.estimatedMs, 20_000);
+});
+
 Deno.test("a job that was given up does not count for the estimate", async () => {
   let now = 0;
   const queue = new Queue({ capacity: 9, now: () => now });
