@@ -46,6 +46,18 @@ export interface EngineOptions {
   module?: URL;
 }
 
+/** What loading a model and driving a GPU need: files are read and mapped; graphics drivers ask nobody. */
+const permissions: Deno.PermissionOptionsObject = {
+  read: "inherit",
+  ffi: "inherit",
+  env: false,
+  import: false,
+  net: false,
+  run: false,
+  sys: false,
+  write: false,
+};
+
 interface Job {
   controller: ReadableStreamDefaultController<JobProgress>;
   signal: AbortSignal;
@@ -57,7 +69,7 @@ interface Job {
 export function createEngine(
   { model, vae, gpu, precision, log = () => {}, module = new URL("./worker.ts", import.meta.url) }: EngineOptions,
 ): Engine {
-  const worker = new Worker(module, { type: "module", name: "engine" });
+  const worker = new Worker(module, { type: "module", name: "engine", deno: { permissions } });
   const jobs = new Map<string, Job>();
   const ready = Promise.withResolvers<EngineInfo>();
   ready.promise.catch(() => {}); // whoever awaits it hears of it; nobody has to

@@ -27,6 +27,15 @@ Deno.test("an engine loads, makes pictures and passes on what its Worker logs", 
   engine.close();
 });
 
+Deno.test("the Worker may read and map files and nothing else, whatever the server may", async () => {
+  const lines: string[] = [];
+  const engine = createEngine({ model: "permissions", module, log: (line) => lines.push(line) });
+  await engine.ready;
+  engine.close();
+  assert.equal(lines.length, 8);
+  assert.deepEqual(lines.filter((line) => line.endsWith(" granted")), ["read granted", "ffi granted"]);
+});
+
 Deno.test("a model that cannot be loaded rejects ready, and every job after it", async () => {
   const engine = createEngine({ model: "missing", module });
   await assert.rejects(engine.ready, { name: "EngineError", code: "internal", message: "There is no such model" });

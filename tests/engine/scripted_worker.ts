@@ -5,10 +5,17 @@ import { info } from "../server/fake_engine.ts";
 
 const send = (message: FromWorker) => self.postMessage(message);
 
+const names = ["read", "ffi", "env", "net", "run", "sys", "write"] as const;
+
 self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.type) {
     case "start":
       send({ type: "log", message: `loading ${message.model}` });
+      if (message.model === "permissions") {
+        for (const name of names) {
+          send({ type: "log", message: `${name} ${Deno.permissions.querySync({ name }).state}` });
+        }
+      }
       if (message.model === "missing") {
         send({ type: "unready", error: { code: "internal", message: "There is no such model" } });
       } else send({ type: "ready", info });
