@@ -90,7 +90,7 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
     scheduler: field(schedulerName, defaults.scheduler, "How noise levels are spread"),
     seed: field(whole({ min: -1, max: 2 ** 32 - 1 }), -1, "Same seed, same picture; -1 chooses one"),
     rng: field(choice(["nv", "cpu"]), "nv", "Whose random numbers: as on an NVIDIA GPU, or as torch on a CPU"),
-    n: field(whole({ min: 1, max: 1 }), 1, "Pictures"),
+    n: field(onePicture, 1, "Pictures"),
     strength: field(decimal({ min: 0, max: 1, aboveMin: true }), 0.75, "Share of the steps run on init_image"),
     eta: field(decimal({ min: 0, max: 1 }), 0, "Noise that DDIM adds at each step"),
     model: field(choice([name]), name, "The loaded model"),
@@ -99,6 +99,14 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
 
 /** A field of a request that is not a file. */
 export type FieldName = keyof ReturnType<typeof fieldsOf>;
+
+const onePicture: Field<1> = {
+  schema: { type: "integer", const: 1 },
+  parse(name, value) {
+    if (value === 1 || value === "1") return 1;
+    throw wrong(name, "one picture a request, so 1", value);
+  },
+};
 
 /** A sampler by any of its names; one like "DPM++ 2M Karras" gives a scheduler as well. */
 const samplerName: Field<ReturnType<typeof findSampler>> = {
