@@ -4,7 +4,7 @@ import type { Refusal, Source } from "./dawn.ts";
 import { codeOf, everyKernel, targets } from "./every_kernel.ts";
 
 /** Where the npm package `webgpu` is installed, with Dawn in it. */
-const folder = Deno.env.get("DAWN") ?? fileURLToPath(new URL("../../.tools", import.meta.url));
+const folder = Deno.env.get("DAWN") ?? fileURLToPath(new URL("../../.tools/dawn", import.meta.url));
 
 function isInstalled(): boolean {
   try {
