@@ -1,7 +1,7 @@
 /** Everything one picture size needs on the GPU: state that the stages share, and a plan a stage, made when first used. */
 import { Graph, storageBytes } from "../graph/graph.ts";
 import { createStorage, freeze, type Plan } from "../graph/plan.ts";
-import { advance, ROW_LENGTH, scaleLatents, startLatents } from "../ops/latents.ts";
+import { advance, HISTORY_SLOTS, ROW_LENGTH, scaleLatents, startLatents } from "../ops/latents.ts";
 import { scale } from "../ops/elementwise.ts";
 import { filterScanlines, toPixels } from "../ops/pixels.ts";
 import type { StableDiffusion } from "./model.ts";
@@ -75,7 +75,7 @@ export function recordStep(model: StableDiffusion, size: CanvasSize, halves: 1 |
     isVAE: false,
     record(graph) {
       const latents = graph.input("latents", shape, "f32");
-      const history = graph.input("history", [4, ...shape], "f32");
+      const history = graph.input("history", [HISTORY_SLOTS, ...shape], "f32");
       const noise = graph.input("noise", shape, "f32");
       const row = graph.input("row", [ROW_LENGTH], "f32");
       const context = graph.input("context", [halves * size.images, max_position_embeddings, hidden_size], dtype);
@@ -115,7 +115,7 @@ export class Canvas implements Disposable {
     const { hidden_size, max_position_embeddings } = model.textEncoder.config;
     const context = storageBytes([2 * size.images, max_position_embeddings, hidden_size], precision);
     const latents = storageBytes(this.latentShape, "f32");
-    const bytes = { context, latents, history: 4 * latents, noise: latents, posterior: latents };
+    const bytes = { context, latents, history: HISTORY_SLOTS * latents, noise: latents, posterior: latents };
     this.#shared = Object.fromEntries(
       Object.entries(bytes).map(([name, bytes]) => [name, createStorage(device, name, bytes)]),
     );

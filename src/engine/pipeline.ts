@@ -2,7 +2,8 @@
 import { readBuffer } from "../gpu/buffer.ts";
 import type { Timings } from "../gpu/timing.ts";
 import { guidanceProjection, timestepProjection } from "../models/unet/embeddings.ts";
-import { ROW_LENGTH, rowFields } from "../ops/latents.ts";
+import { HISTORY_SLOTS, rowFields } from "../ops/latents.ts";
+import { type Place, placeHistory } from "../samplers/history.ts";
 import type { Step, Trajectory } from "../samplers/step.ts";
 import { elements } from "../tensor/shape.ts";
 import { Canvas, type CanvasSize } from "./canvas.ts";
@@ -68,11 +69,11 @@ export class Pipeline implements Disposable {
     await this.#timed(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
     const plan = canvas.step(halves), { config } = this.model.unet;
     if (config.time_cond_proj_dim) plan.write("condition", guidanceProjection(input.guidanceScale, config));
-    const { steps } = input.trajectory;
+    const { steps } = input.trajectory, places = placeHistory(steps, HISTORY_SLOTS);
     for (const [i, step] of steps.entries()) {
       const began = performance.now();
       if (step.noise !== 0) plan.write("noise", channelsLast(input.noise(), canvas.latentShape));
-      plan.write("row", encodeRow(step, i % 4, input.guidanceScale));
+      plan.write("row", encodeRow(step, places[i], input.guidanceScale));
       plan.write("timestep", timestepProjection(step.timestep, config));
       plan.run(timings);
       await this.model.backend.device.idle();
@@ -164,28 +165,15 @@ export class Pipeline implements Disposable {
   }
 }
 
-/** The `row` operand of ops/latents.ts for one step; `slot`: where in the ring of four its prediction goes. */
-export function encodeRow(step: Step, slot: number, guidanceScale: number): Float32Array {
-  const [denoised0 = 0, denoised1 = 0, denoised2 = 0, denoised3 = 0] = step.denoised;
+/** The `row` operand of ops/latents.ts for one step and its place in the history. */
+export function encodeRow(step: Step, { slot, saveSlot, weights }: Place, guidanceScale: number): Float32Array {
   const { inputScale, skip, out, clip = 0, x, noise, unclipped = 0 } = step;
+  const [weight0, weight1, weight2, weight3, weight4, weight5] = weights;
   const fields = {
-    inputScale,
-    guidanceScale,
-    skip,
-    out,
-    clip,
-    slot,
-    x,
-    noise,
-    unclipped,
-    denoised0,
-    denoised1,
-    denoised2,
-    denoised3,
+    ...{ inputScale, guidanceScale, skip, out, clip, slot, x, noise, unclipped, saveSlot },
+    ...{ weight0, weight1, weight2, weight3, weight4, weight5 },
   };
-  const row = new Float32Array(ROW_LENGTH);
-  for (const [i, name] of rowFields.entries()) row[i] = fields[name];
-  return row;
+  return Float32Array.from(rowFields, (name) => fields[name]);
 }
 
 /** [images, channels, height, width] to [images, height, width, channels]. */

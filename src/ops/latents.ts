@@ -10,25 +10,31 @@ const startKernel = new Kernel("start_latents", startSource);
 const scaleKernel = new Kernel("scale_latents", scaleLatentsSource);
 const advanceKernel = new Kernel("advance", advanceSource);
 
-/** Numbers of the `row` operand, in this order. */
+/** Numbers of the `row` operand, in this order; see `Step` in the samplers. */
 export const rowFields = [
   "inputScale",
   "guidanceScale",
   "skip",
   "out",
-  "clip",
-  "slot",
+  "clip", // 0: none
+  "slot", // of the history, for this row's prediction
   "x",
   "noise",
   "unclipped",
-  "denoised0",
-  "denoised1",
-  "denoised2",
-  "denoised3",
+  "saveSlot", // of the history, for the latents before the row; below 0: not saved
+  "weight0", // of what stands in each slot of the history
+  "weight1",
+  "weight2",
+  "weight3",
+  "weight4",
+  "weight5",
 ] as const;
 
 /** Length of the `row` operand. */
-export const ROW_LENGTH = 16;
+export const ROW_LENGTH = rowFields.length;
+
+/** Predictions and saved latents that the history holds: the longest sampler, PNDM after Runge-Kutta steps, needs them all. */
+export const HISTORY_SLOTS = 6;
 
 /**
  * Sets `latents` [images, height, width, channels] to signal · clean + noise · n; see kernels/start_latents.wgsl.
@@ -68,7 +74,7 @@ export function scaleLatents(
   });
 }
 
-/** Applies one sampler row to `latents` in place; `history` is [4, …latents' shape], `prediction` the U-Net's output. */
+/** Applies one sampler row to `latents` in place; `history` is [HISTORY_SLOTS, …latents' shape], `prediction` the U-Net's output. */
 export function advance(
   { latents, history, prediction, noise, row }: {
     latents: Value;
@@ -83,6 +89,6 @@ export function advance(
     constants: { GUIDED: prediction.shape[0] === latents.shape[0] ? 0 : 1, Scalar: prediction.dtype },
     shape: { size4: size4(latents) },
     workgroups: spread(Math.ceil(size4(latents) / WORKGROUP)),
-    loops: 4,
+    loops: HISTORY_SLOTS,
   });
 }

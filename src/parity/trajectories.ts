@@ -3,8 +3,9 @@ import { encodeRow } from "../engine/pipeline.ts";
 import type { Device } from "../gpu/device.ts";
 import { Graph } from "../graph/graph.ts";
 import { freeze } from "../graph/plan.ts";
-import { advance, ROW_LENGTH } from "../ops/latents.ts";
+import { advance, HISTORY_SLOTS, ROW_LENGTH } from "../ops/latents.ts";
 import { createTrajectory, findSampler, type SamplerName, type SchedulerJson } from "../samplers/mod.ts";
+import { placeHistory } from "../samplers/history.ts";
 import { type Step, type Trajectory, UnknownSamplerError } from "../samplers/mod.ts";
 import type { Case } from "./cases.ts";
 import { largestDifference, type Measure, NotHere, TOLERANCES } from "./compare.ts";
@@ -127,17 +128,19 @@ class Run implements Disposable {
 
 /** Plain loops of what `Step` says, in single precision: the latents before each step and last, and the outputs. */
 function runOnHost(run: Run): { latents: Float32Array[]; outputs: Float32Array[] } {
-  let draws = 0;
+  let draws = 0, saved = run.start;
   const all = [run.start], outputs: Float32Array[] = [], history: Float32Array[] = [];
   for (const step of run.trajectory.steps) {
     const latents = all.at(-1)!, output = toyModel(latents.map((value) => step.inputScale * value), step.timestep);
     const raw = latents.map((value, j) => step.skip * value + step.out * output[j]);
     history.unshift(clipped(raw, step));
+    if (step.saves) saved = latents;
     const n = step.noise === 0 ? undefined : run.noise(draws++);
     outputs.push(output);
     all.push(latents.map((value, j) => {
-      const predicted = step.denoised.reduce((sum, weight, k) => sum + weight * history[k][j], 0);
-      return step.x * value + predicted + (step.unclipped ?? 0) * raw[j] + step.noise * (n?.[j] ?? 0);
+      const predicted = step.denoised.reduce((sum, weight, k) => weight ? sum + weight * history[k][j] : sum, 0);
+      const fromSaved = (step.fromSaved ?? 0) * saved[j];
+      return step.x * value + predicted + fromSaved + (step.unclipped ?? 0) * raw[j] + step.noise * (n?.[j] ?? 0);
     }));
   }
   return { latents: all, outputs };
@@ -155,17 +158,18 @@ async function runOnGpu(run: Run, device: Device): Promise<Float32Array> {
   const [latents, prediction, noise] = ["latents", "prediction", "noise"].map((name) =>
     graph.input(name, shape, "f32")
   );
-  const history = graph.input("history", [4, ...shape], "f32"), row = graph.input("row", [ROW_LENGTH], "f32");
+  const history = graph.input("history", [HISTORY_SLOTS, ...shape], "f32"),
+    row = graph.input("row", [ROW_LENGTH], "f32");
   advance({ latents, history, prediction, noise, row });
   using plan = freeze(device, graph);
 
   let draws = 0;
-  const { outputs } = runOnHost(run);
+  const { outputs } = runOnHost(run), places = placeHistory(run.trajectory.steps, HISTORY_SLOTS);
   plan.write("latents", run.start);
   for (const [i, step] of run.trajectory.steps.entries()) {
     plan.write("prediction", outputs[i]);
     if (step.noise !== 0) plan.write("noise", run.noise(draws++));
-    plan.write("row", encodeRow(step, i % 4, 1));
+    plan.write("row", encodeRow(step, places[i], 1));
     plan.run();
   }
   return await plan.read("latents");

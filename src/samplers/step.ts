@@ -6,22 +6,45 @@
  *     input    = inputScale · latents
  *     raw      = skip · latents + out · model(input, timestep)
  *     D        = clip given ? clamp(raw, −clip, clip) : raw
- *     latents ← x · latents + Σ denoised[k] · D₋ₖ + unclipped · raw + noise · n
+ *     saved    = saves ? latents : saved
+ *     latents ← x · latents + Σ denoised[k] · D₋ₖ + fromSaved · saved + unclipped · raw + noise · n
  *
- * D₋ₖ is the D of k rows ago (k = 0 this row's), at most four. A row whose `noise` is 0 draws no n.
+ * D₋ₖ is the D of k rows ago (k = 0 is this row's): the prediction of the clean latents, or of ε in samplers that
+ * extrapolate that (LMS, PLMS, DEIS and DPM-Solver without ++). A sampler of several stages saves the latents that its
+ * step starts from. `history.ts` finds room for both. A row whose `noise` is 0 draws no n.
  */
 export interface Step {
   /** What the U-Net is told, 0 to the training schedule's last; not always whole. */
   timestep: number;
+  /** What the latents are before the row: signal · clean + noise · ε. */
+  level: Level;
   inputScale: number;
   skip: number;
   out: number;
   /** Largest magnitude that D may have; not clipped where absent. */
   clip?: number;
   x: number;
+  /** Weights by rows ago, zeros where a row is passed over. */
   denoised: readonly number[];
   /** Coefficient of this row's prediction before it was clipped; 0 where absent. Only beside `clip`. */
   unclipped?: number;
+  /** Whether the latents before this row are saved, in place of those saved before. */
+  saves?: boolean;
+  /** Coefficient of the saved latents; 0 where absent. A row does not read what it saves itself. */
+  fromSaved?: number;
+  noise: number;
+  /**
+   * Of the samplers that solve a stochastic differential equation (DPM++ SDE, 2M SDE, 3M SDE), where `noise` is not 0: the
+   * sigmas [from, to], from > to, that n covers. A Brownian path W over the trajectory's `noiseRange` gives
+   * n = (W(to) − W(from)) / sqrt(|to − from|), as k-diffusion's BrownianTreeNoiseSampler; independent normals do as well, and
+   * are the reference's. Other rows want independent normals. Intervals of one step overlap: [a, b] and then [a, c].
+   */
+  noiseInterval?: readonly [from: number, to: number];
+}
+
+/** How much signal and how much noise latents hold. */
+export interface Level {
+  signal: number;
   noise: number;
 }
 
@@ -30,25 +53,29 @@ export interface Trajectory {
   /** Text-to-image: latents = initialScale · n. */
   initialScale: number;
   /** Image-to-image: latents = signal · clean + noise · n. */
-  start: { signal: number; noise: number };
+  start: Level;
+  /** Draws of n are asked for in the order of the rows. */
   steps: Step[];
+  /** Where rows have a `noiseInterval`: the whole schedule's smallest sigma above 0 and its largest. */
+  noiseRange?: readonly [least: number, most: number];
 }
 
 /** What a U-Net's output means. */
 export type Prediction = "epsilon" | "v_prediction" | "sample";
 
 /** What the model is given, and how its output becomes a prediction of the clean latents. */
-export type Scaling = Pick<Step, "inputScale" | "skip" | "out">;
+export type Scaling = Pick<Step, "level" | "inputScale" | "skip" | "out">;
 
 /** For latents = signal · clean + noise · ε with signal² + noise² = 1. */
 export function variancePreserving(prediction: Prediction, signal: number, noise: number): Scaling {
+  const level = { signal, noise };
   switch (prediction) {
     case "epsilon":
-      return { inputScale: 1, skip: 1 / signal, out: -noise / signal };
+      return { level, inputScale: 1, skip: 1 / signal, out: -noise / signal };
     case "v_prediction":
-      return { inputScale: 1, skip: signal, out: -noise };
+      return { level, inputScale: 1, skip: signal, out: -noise };
     case "sample":
-      return { inputScale: 1, skip: 0, out: 1 };
+      return { level, inputScale: 1, skip: 0, out: 1 };
     default:
       return prediction satisfies never;
   }
@@ -56,14 +83,14 @@ export function variancePreserving(prediction: Prediction, signal: number, noise
 
 /** For latents = clean + sigma · ε: c_in, c_skip and c_out of Karras et al. (2022), table 1. */
 export function sigmaSpace(prediction: Prediction, sigma: number): Scaling {
-  const deviation = Math.sqrt(sigma ** 2 + 1);
+  const level = { signal: 1, noise: sigma }, deviation = Math.sqrt(sigma ** 2 + 1);
   switch (prediction) {
     case "epsilon":
-      return { inputScale: 1 / deviation, skip: 1, out: -sigma };
+      return { level, inputScale: 1 / deviation, skip: 1, out: -sigma };
     case "v_prediction":
-      return { inputScale: 1 / deviation, skip: 1 / deviation ** 2, out: -sigma / deviation };
+      return { level, inputScale: 1 / deviation, skip: 1 / deviation ** 2, out: -sigma / deviation };
     case "sample":
-      return { inputScale: 1 / deviation, skip: 0, out: 1 };
+      return { level, inputScale: 1 / deviation, skip: 0, out: 1 };
     default:
       return prediction satisfies never;
   }

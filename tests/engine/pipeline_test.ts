@@ -5,6 +5,7 @@ import { createBackend, loadStableDiffusion } from "../../src/engine/model.ts";
 import { channelsLast, encodeRow, Pipeline, type PipelineInput } from "../../src/engine/pipeline.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
 import { openDevice } from "../../src/gpu/device.ts";
+import { placeHistory } from "../../src/samplers/history.ts";
 import { createTrajectory, type SamplerName } from "../../src/samplers/mod.ts";
 import { gaussian } from "../../src/tensor/random.ts";
 
@@ -162,8 +163,13 @@ Deno.test("channelsLast() turns torch's order of dimensions into ours", () => {
 });
 
 Deno.test("a row holds a step's numbers in the kernel's order, and zeros where a step leaves them out", () => {
-  const step = { timestep: 9, inputScale: 0.5, skip: 2, out: 3, x: 4, denoised: [5, 6], noise: 7 };
-  deepStrictEqual([...encodeRow(step, 3, 8)], [0.5, 8, 2, 3, 0, 3, 4, 7, 0, 5, 6, 0, 0, 0, 0, 0]);
-  const full = encodeRow({ ...step, clip: 1, unclipped: 9, denoised: [1, 2, 3, 4] }, 0, 1);
-  deepStrictEqual([...full], [0.5, 1, 2, 3, 1, 0, 4, 7, 9, 1, 2, 3, 4, 0, 0, 0]);
+  const level = { signal: 1, noise: 0 };
+  const step = { timestep: 9, level, inputScale: 0.5, skip: 2, out: 3, x: 4, denoised: [5, 6], noise: 7 };
+  const [place] = placeHistory([{ ...step, denoised: [5] }], 6);
+  deepStrictEqual([...encodeRow(step, place, 8)], [0.5, 8, 2, 3, 0, 0, 4, 7, 0, -1, 5, 0, 0, 0, 0, 0]);
+  const full = { slot: 3, saveSlot: 2, weights: [1, 2, 3, 4, 5, 6] };
+  deepStrictEqual(
+    [...encodeRow({ ...step, clip: 1, unclipped: 9 }, full, 1)],
+    [0.5, 1, 2, 3, 1, 3, 4, 7, 9, 2, 1, 2, 3, 4, 5, 6],
+  );
 });

@@ -54,8 +54,8 @@ export const loops: Readonly<Record<string, Loops>> = {
   "layer_norm subgroup": { statements: 3, iterations: (d) => 3 * ceil(d.shape.channels4 / numbers(d).LANES) },
   // and two trees over 64
   "layer_norm workgroup": { statements: 4, iterations: (d) => 3 * ceil(d.shape.channels4 / 64) + 2 * log2(64) },
-  // predictions before this one
-  "advance": { statements: 1, iterations: () => 3 },
+  // slots of the history
+  "advance": { statements: 1, iterations: () => 6 },
   // bytes of a word
   "png_filter": { statements: 1, iterations: () => 4 },
   // parts of a vec4; the loader dispatches these, not a graph

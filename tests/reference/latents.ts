@@ -36,14 +36,18 @@ export interface Row {
   out: number;
   /** 0: none. */
   clip: number;
+  /** Of the history, for this row's prediction. */
+  slot: number;
   x: number;
   noise: number;
   unclipped: number;
-  /** Weights of this prediction and of those one, two and three rows ago. */
-  denoised: readonly [number, number, number, number];
+  /** Of the history, for the latents before the row; −1: not saved. */
+  saveSlot: number;
+  /** Of what stands in each slot of the history. */
+  weights: readonly number[];
 }
 
-/** Applies one row. `history` holds the predictions of the rows before, the latest first, and takes this one's. */
+/** Applies one row; writes this row's prediction, and the latents where it saves them, into `history`. */
 export function advance(latents: Tensor, prediction: Tensor, noise: Tensor, row: Row, history: Tensor[]): Tensor {
   const size = latents.data.length, isGuided = prediction.data.length === 2 * size;
   const raw = map(latents, (before, i) => {
@@ -51,11 +55,12 @@ export function advance(latents: Tensor, prediction: Tensor, noise: Tensor, row:
     const output = isGuided ? first + row.guidanceScale * (prediction.data[size + i] - first) : first;
     return row.skip * before + row.out * output;
   });
-  history.unshift(map(raw, (value) => row.clip ? Math.min(row.clip, Math.max(-row.clip, value)) : value));
+  history[row.slot] = map(raw, (value) => row.clip ? Math.min(row.clip, Math.max(-row.clip, value)) : value);
+  if (row.saveSlot >= 0) history[row.saveSlot] = latents;
   return map(latents, (before, i) => {
     let after = row.x * before + row.noise * noise.data[i] + row.unclipped * raw.data[i];
-    for (const [back, weight] of row.denoised.entries()) {
-      if (weight) after += weight * history[back].data[i];
+    for (const [slot, weight] of row.weights.entries()) {
+      if (weight) after += weight * history[slot].data[i];
     }
     return after;
   });

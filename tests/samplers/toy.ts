@@ -8,6 +8,7 @@ export function toyModel(x: Float32Array, timestep: number): Float32Array {
 /** Plain loops of what `Step` says, latents and predictions in single precision: the latents before each step and last. */
 export function runToy({ steps }: Trajectory, start: Float32Array, noise: (k: number) => Float32Array): Float32Array[] {
   let draws = 0;
+  let saved = start;
   const all = [start];
   const history: Float32Array[] = [];
   for (const step of steps) {
@@ -15,10 +16,12 @@ export function runToy({ steps }: Trajectory, start: Float32Array, noise: (k: nu
     const output = toyModel(latents.map((value) => step.inputScale * value), step.timestep);
     const raw = latents.map((value, j) => step.skip * value + step.out * output[j]);
     history.unshift(clipped(raw, step));
+    if (step.saves) saved = latents;
     const n = step.noise === 0 ? undefined : noise(draws++);
     all.push(latents.map((value, j) => {
-      const predicted = step.denoised.reduce((sum, weight, k) => sum + weight * history[k][j], 0);
-      return step.x * value + predicted + (step.unclipped ?? 0) * raw[j] + step.noise * (n?.[j] ?? 0);
+      const predicted = step.denoised.reduce((sum, weight, k) => weight ? sum + weight * history[k][j] : sum, 0);
+      const fromSaved = (step.fromSaved ?? 0) * saved[j];
+      return step.x * value + predicted + fromSaved + (step.unclipped ?? 0) * raw[j] + step.noise * (n?.[j] ?? 0);
     }));
   }
   return all;

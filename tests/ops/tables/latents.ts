@@ -1,5 +1,5 @@
 /** The start of sampling, the U-Net's input and one sampler row. */
-import { advance, ROW_LENGTH, rowFields, scaleLatents, startLatents } from "../../../src/ops/latents.ts";
+import { advance, HISTORY_SLOTS, ROW_LENGTH, rowFields, scaleLatents, startLatents } from "../../../src/ops/latents.ts";
 import type { Shape } from "../../../src/tensor/shape.ts";
 import * as reference from "../../reference/latents.ts";
 import { fill, map, type Tensor, tensor } from "../../reference/tensor.ts";
@@ -61,12 +61,8 @@ const scaleCases = shapes.flatMap((shape) =>
   }))
 );
 
-/** A DDIM-like row; a clipped one; one with what was clipped off; linear multistep rows from every place of the ring. */
-interface Row extends reference.Row {
-  /** This row's place in the ring of four predictions. */
-  slot: number;
-}
-const base: Row = {
+/** A DDIM-like row; clipped ones; linear multistep rows from several places of the history; rows of several stages. */
+const base: reference.Row = {
   guidanceScale: 7.5,
   skip: 1.5,
   out: -0.75,
@@ -75,37 +71,41 @@ const base: Row = {
   x: 0.875,
   noise: 0,
   unclipped: 0,
-  denoised: [0.25, 0, 0, 0],
+  saveSlot: -1,
+  weights: [0.25],
 };
-const rows: Named<Partial<Row>> = {
+const rows: Named<Partial<reference.Row>> = {
   "one prediction": {},
   "noise and a negative guidance": { noise: 0.5, guidanceScale: -1.25 },
   "clipped": { clip: 1 },
   "clipped and unclipped": { clip: 0.5, unclipped: 0.375, noise: 0.125 },
-  "two predictions across the ring's end": { slot: 0, denoised: [1.5, -0.5, 0, 0] },
-  "three predictions": { slot: 1, denoised: [1.5, -0.5, 0.25, 0] },
-  "four predictions": { slot: 2, denoised: [1.5, -0.5, 0.25, -0.125] },
-  "four predictions, the last slot": { slot: 3, denoised: [0.5, 0.25, 0.125, 2], clip: 2 },
+  "two predictions, the new one in the first slot": { weights: [1.5, 0, 0, -0.5] },
+  "three predictions": { slot: 1, weights: [-0.5, 1.5, 0, 0.25] },
+  "all slots": { slot: 2, weights: [1.5, -0.5, 0.25, -0.125, 0.0625, -2] },
+  "the last slot": { slot: 5, weights: [0.5, 0.25, 0, 0, 0.125, 2], clip: 2 },
+  "latents saved for later": { slot: 1, saveSlot: 4, weights: [0, 0.5] },
+  "latents saved in the last slot, others read": { slot: 0, saveSlot: 5, weights: [0.5, -0.25, 2] },
+  "a prediction that only later rows read": { slot: 3, weights: [0.5] },
 };
 
-function layRow(row: Row): number[] {
-  const fields: Named<number> = { ...row, inputScale: 1, denoised: 0 };
-  for (const [back, coefficient] of row.denoised.entries()) fields[`denoised${back}`] = coefficient;
-  return Array.from({ length: ROW_LENGTH }, (_, i) => fields[rowFields[i]] ?? 0);
+function layRow(row: reference.Row): number[] {
+  const fields: Named<number> = { ...row, inputScale: 1, weights: 0 };
+  for (const [slot, weight] of row.weights.entries()) fields[`weight${slot}`] = weight;
+  return rowFields.map((name) => fields[name] ?? 0);
 }
 
 const advanceCases = shapes.slice(1, 4).flatMap((shape) =>
   [1, 2].flatMap((halves) =>
     Object.entries(rows).map(([name, changes]): Case => {
       const row = { ...base, ...changes }, size = shape.reduce((a, b) => a * b);
+      const historyShape = [HISTORY_SLOTS, ...shape];
       // Slots that the row does not read may hold anything.
-      const read = [0, 1, 2, 3].filter((back) => row.denoised[back] !== 0).map((back) => (row.slot + 4 - back) % 4);
-      const history = () => map(normals([4, ...shape], 11), (v, i) => read.includes(Math.floor(i / size)) ? v : 3e38);
+      const history = () => map(normals(historyShape, 11), (v, i) => row.weights[Math.floor(i / size)] ? v : 3e38);
       return {
         name: `${name}, [${shape}], ${halves === 2 ? "guided" : "not guided"}`,
         inputs: {
           latents: { shape, stored: "f32" },
-          history: { shape: [4, ...shape], stored: "f32", values: history },
+          history: { shape: historyShape, stored: "f32", values: history },
           prediction: { shape: [halves * shape[0], ...shape.slice(1)], stored: "hidden" },
           noise: { shape, stored: "f32" },
           row: { shape: [1, ROW_LENGTH], stored: "f32", values: numbers(layRow(row)) },
@@ -115,13 +115,10 @@ const advanceCases = shapes.slice(1, 4).flatMap((shape) =>
           return { latents, history };
         },
         reference: ({ latents, history, prediction, noise }) => {
-          const slots = [0, 1, 2, 3].map((slot) =>
-            tensor(shape, history.data.subarray(slot * size, (slot + 1) * size))
-          );
-          const past = [1, 2, 3].map((back) => slots[(row.slot + 4 - back) % 4]);
-          const after = reference.advance(latents, prediction, noise, row, past);
-          slots[row.slot] = past[0]; // the new prediction came in front
-          return { latents: after, history: tensor([4, ...shape], slots.flatMap(({ data }) => [...data])) };
+          const slots = Array.from({ length: HISTORY_SLOTS }, (_, slot) =>
+            tensor(shape, history.data.subarray(slot * size, (slot + 1) * size)));
+          const after = reference.advance(latents, prediction, noise, row, slots);
+          return { latents: after, history: tensor(historyShape, slots.flatMap(({ data }) => [...data])) };
         },
       };
     })
