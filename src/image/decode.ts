@@ -1,7 +1,7 @@
 /** Any picture file that is read here to RGB: the format is told by the first bytes, never by a name. */
 import { orientationOf, turn } from "./exif.ts";
 import { decodeJpeg } from "./jpeg.ts";
-import { type Picture, PictureError } from "./picture.ts";
+import { PictureError, type PictureWithAlpha } from "./picture.ts";
 import { decodePng } from "./png.ts";
 
 /** The first bytes of formats, as Latin-1. */
@@ -18,12 +18,12 @@ const magic: [format: string, start: RegExp][] = [
 ];
 
 /**
- * The picture of a PNG or JPEG file, turned as its EXIF asks.
+ * The picture of a PNG or JPEG file and its alpha channel, turned as its EXIF asks.
  *
  * @param wasm the JPEG codec, from `codecUrl`
  * @throws PictureError
  */
-export async function decodePicture(file: Uint8Array, wasm: WebAssembly.Module): Promise<Picture> {
+export async function decodePicture(file: Uint8Array, wasm: WebAssembly.Module): Promise<PictureWithAlpha> {
   const start = String.fromCharCode(...file.subarray(0, 32));
   const format = magic.find(([, pattern]) => pattern.test(start))?.[0];
   switch (format) {

@@ -1,5 +1,5 @@
 /** The turn a camera asks for: reading it from EXIF and applying it. */
-import type { Picture } from "./picture.ts";
+import type { PictureWithAlpha } from "./picture.ts";
 
 /** EXIF's tag `Orientation`, 1 (as stored) to 8, of a TIFF block; 1 where it says nothing or cannot be read. */
 export function orientationOf(exif: Uint8Array | undefined): number {
@@ -22,26 +22,23 @@ export function orientationOf(exif: Uint8Array | undefined): number {
 }
 
 /** The picture as it should be seen: orientations 2 to 4 mirror and turn it, 5 to 8 exchange its sides as well. */
-export function turn(picture: Picture, orientation: number): Picture {
+export function turn(picture: PictureWithAlpha, orientation: number): PictureWithAlpha {
   if (orientation === 1) return picture;
-  const { width: sourceWidth, height: sourceHeight, pixels: source } = picture;
-  const transposed = orientation > 4;
-  const fromRight = [2, 3, 7, 8].includes(orientation);
-  const fromBottom = [3, 4, 6, 7].includes(orientation);
-  const width = transposed ? sourceHeight : sourceWidth;
-  const height = transposed ? sourceWidth : sourceHeight;
-  const pixels = new Uint8Array(source.length);
-  for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, to += 3) {
-      const column = transposed ? y : x;
-      const row = transposed ? x : y;
-      const sourceX = fromRight ? sourceWidth - 1 - column : column;
-      const sourceY = fromBottom ? sourceHeight - 1 - row : row;
-      const from = (sourceY * sourceWidth + sourceX) * 3;
-      pixels[to] = source[from];
-      pixels[to + 1] = source[from + 1];
-      pixels[to + 2] = source[from + 2];
+  const { width: sourceWidth, height: sourceHeight, alpha } = picture, isTransposed = orientation > 4;
+  const width = isTransposed ? sourceHeight : sourceWidth, height = isTransposed ? sourceWidth : sourceHeight;
+  const turned = (source: Uint8Array, channels: number) => {
+    const fromRight = [2, 3, 7, 8].includes(orientation), fromBottom = [3, 4, 6, 7].includes(orientation);
+    const samples = new Uint8Array(source.length);
+    for (let y = 0, to = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const [column, row] = isTransposed ? [y, x] : [x, y];
+        const sourceX = fromRight ? sourceWidth - 1 - column : column;
+        const sourceY = fromBottom ? sourceHeight - 1 - row : row;
+        const from = (sourceY * sourceWidth + sourceX) * channels;
+        for (let channel = 0; channel < channels; channel++) samples[to++] = source[from + channel];
+      }
     }
-  }
-  return { width, height, pixels };
+    return samples;
+  };
+  return { width, height, pixels: turned(picture.pixels, 3), ...(alpha && { alpha: turned(alpha, 1) }) };
 }

@@ -7,6 +7,19 @@ export interface Picture {
   pixels: Uint8Array<ArrayBuffer>;
 }
 
+/** How much each pixel is repainted, 0 (kept) to 255, row by row: `levels` is [height, width]. */
+export interface Mask {
+  width: number;
+  height: number;
+  levels: Uint8Array<ArrayBuffer>;
+}
+
+/** A picture with what its file says of transparency. */
+export interface PictureWithAlpha extends Picture {
+  /** 0 (transparent) to 255, [height, width]; absent where the file has no alpha channel. */
+  alpha?: Uint8Array<ArrayBuffer>;
+}
+
 /** Why a file gives no picture: not a format read here, larger than the limits, damaged, or too slow to decode. */
 export type Refusal = "unsupported" | "too_big" | "damaged" | "too_slow";
 

@@ -6,7 +6,7 @@
  * checked first, and the pixels are inflated once, into exactly the bytes that the header promises.
  */
 import { crc32, inflateSync } from "node:zlib";
-import { checkSize, type Picture, PictureError } from "./picture.ts";
+import { checkSize, PictureError, type PictureWithAlpha } from "./picture.ts";
 
 interface Header {
   width: number;
@@ -31,11 +31,12 @@ const palette = 3;
 const adam7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
 
 /**
- * The picture of a PNG file, alpha and transparency dropped, 16 bits cut to the high byte; `exif` is its `eXIf` chunk.
+ * The picture of a PNG file, its alpha channel apart from it, colours declared transparent as they are, 16 bits cut to
+ * the high byte; `exif` is its `eXIf` chunk.
  *
  * @throws PictureError
  */
-export function decodePng(file: Uint8Array): Picture & { exif?: Uint8Array } {
+export function decodePng(file: Uint8Array): PictureWithAlpha & { exif?: Uint8Array } {
   const found = readChunks(file);
   const { header } = found;
   const { channels } = colourTypes[header.colourType];
@@ -45,6 +46,7 @@ export function decodePng(file: Uint8Array): Picture & { exif?: Uint8Array } {
 
   const { width, height } = header;
   const pixels = new Uint8Array(width * height * 3);
+  const alpha = channels % 2 === 0 ? new Uint8Array(width * height) : undefined;
   let at = 0;
   for (const { x, y, xStep, yStep, rowBytes, ...pass } of passes) {
     let above: Uint8Array = new Uint8Array(rowBytes);
@@ -54,11 +56,14 @@ export function decodePng(file: Uint8Array): Picture & { exif?: Uint8Array } {
       const samples = unpack(line, header, pass.width * channels);
       const first = ((y + row * yStep) * width + x) * 3;
       spread(samples, pixels, { first, step: xStep * 3, channels, colours: found.colours });
+      if (alpha) {
+        for (let i = 0; i < pass.width; i++) alpha[first / 3 + i * xStep] = samples[(i + 1) * channels - 1];
+      }
       above = line;
       at += 1 + rowBytes;
     }
   }
-  return { width, height, pixels, exif: found.exif };
+  return { width, height, pixels, alpha, exif: found.exif };
 }
 
 /** Walks the chunks up to IEND: lengths within the file, the CRC of all that is used, the header within the limits. */

@@ -1,90 +1,113 @@
-/**
- * Resizing with a Lanczos window of three lobes, widened when shrinking so that nothing aliases: one pass along
- * each side, rounded to 8 bits in between. The arithmetic is Pillow's (`Image.resize` with `LANCZOS`), to the last bit.
- */
-import type { Picture } from "./picture.ts";
+/** A picture or mask in the size that is wanted: stretched, cropped or with edges filled, as A1111's resize modes have it. */
+import type { Mask, Picture } from "./picture.ts";
+import { type Raster, resample, type ResampleMethod } from "./resample.ts";
 
-const lobes = 3;
-/** Weights are whole numbers of 2⁻²², so that sums over 8-bit samples fit 32 bits. */
-const weightBits = 22;
+/** Pixels. */
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** How a picture of other proportions is brought to a size: all of it squeezed, its middle, or all of it with edges. */
+export type Fit = "stretch" | "crop" | "fill";
 
 /** The picture stretched to `width` × `height` pixels, whatever its proportions. */
-export function resize(picture: Picture, { width, height }: { width: number; height: number }): Picture {
-  const shrinksBy = { columns: picture.width - width, rows: picture.height - height };
-  // The order is Pillow's too: columns first, unless more than twice as many rows go as columns.
-  return shrinksBy.rows > Math.max(0, 2 * shrinksBy.columns)
-    ? resizeColumns(resizeRows(picture, height), width)
-    : resizeRows(resizeColumns(picture, width), height);
+export function resize(picture: Picture, { width, height, method }: Size & { method?: ResampleMethod }): Picture {
+  return pictureOf(resample(rasterOf(picture), { width, height, method }));
 }
 
-function resizeColumns(picture: Picture, width: number): Picture {
-  const { width: from, height, pixels } = picture;
-  if (width === from) return picture;
-  const windows = windowsOf(from, width);
-  const out = new Uint8Array(width * height * 3);
+/** The mask stretched to `width` × `height`. */
+export function resizeMask(mask: Mask, { width, height, method }: Size & { method?: ResampleMethod }): Mask {
+  return maskOf(resample(rasterOfMask(mask), { width, height, method }));
+}
+
+/** The picture in a size by a resize mode. */
+export function fit(picture: Picture, size: Size, how: Fit): Picture {
+  return pictureOf(fitRaster(rasterOf(picture), size, how));
+}
+
+/** The mask in a size by a resize mode. */
+export function fitMask(mask: Mask, size: Size, how: Fit): Mask {
+  return maskOf(fitRaster(rasterOfMask(mask), size, how));
+}
+
+/** `width` × `height` pixels from `x`, `y` on. */
+export interface Region extends Size {
+  x: number;
+  y: number;
+}
+
+/** A part of a picture. */
+export function crop(picture: Picture, region: Region): Picture {
+  return pictureOf(cropRaster(rasterOf(picture), region));
+}
+
+/** A part of a mask. */
+export function cropMask(mask: Mask, region: Region): Mask {
+  return maskOf(cropRaster(rasterOfMask(mask), region));
+}
+
+/** The picture with its edges' pixels repeated outwards, `left` and `top` being negative distances where it is cut. */
+export function extend(picture: Picture, at: { left: number; top: number }, size: Size): Picture {
+  return pictureOf(place(rasterOf(picture), at, size));
+}
+
+/**
+ * A1111's `resize_image` with modes 0, 1 and 2, a Lanczos window throughout. Sides are rounded down as there; edges
+ * repeat the outermost pixels, to the last row where A1111 leaves an odd one black.
+ */
+function fitRaster(raster: Raster, size: Size, how: Fit): Raster {
+  if (how === "stretch") return resample(raster, size);
+  const { width, height } = size, isWider = width / height > raster.width / raster.height;
+  const byWidth = how === "crop" ? isWider : !isWider && width / height !== raster.width / raster.height;
+  const byHeight = how === "crop" ? !isWider : isWider || width / height === raster.width / raster.height;
+  const resized = resample(raster, {
+    width: byWidth ? width : Math.max(1, Math.floor(raster.width * height / raster.height)),
+    height: byHeight ? height : Math.max(1, Math.floor(raster.height * width / raster.width)),
+  });
+  const left = (width >> 1) - (resized.width >> 1), top = (height >> 1) - (resized.height >> 1);
+  return place(resized, { left, top }, size);
+}
+
+/** Puts the raster's corner at `left`, `top` of a new one; what lies outside of it repeats its edges. */
+function place({ width: fromWidth, height: fromHeight, channels, data }: Raster, { left, top }: {
+  left: number;
+  top: number;
+}, { width, height }: Size): Raster {
+  const out = new Uint8Array(width * height * channels);
   for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, to += 3) {
-      const { first, weights } = windows[x];
-      weigh(pixels, (y * from + first) * 3, 3, weights, out, to);
+    const row = clamp(y - top, fromHeight) * fromWidth;
+    for (let x = 0; x < width; x++) {
+      const from = (row + clamp(x - left, fromWidth)) * channels;
+      for (let channel = 0; channel < channels; channel++) out[to++] = data[from + channel];
     }
   }
-  return { width, height, pixels: out };
+  return { width, height, channels, data: out };
 }
 
-function resizeRows(picture: Picture, height: number): Picture {
-  const { width, height: from, pixels } = picture;
-  if (height === from) return picture;
-  const windows = windowsOf(from, height);
-  const out = new Uint8Array(width * height * 3);
-  for (let y = 0, to = 0; y < height; y++) {
-    const { first, weights } = windows[y];
-    for (let x = 0; x < width; x++, to += 3) weigh(pixels, (first * width + x) * 3, width * 3, weights, out, to);
+function cropRaster(raster: Raster, { x, y, width, height }: Region): Raster {
+  if (x < 0 || y < 0 || x + width > raster.width || y + height > raster.height) {
+    throw new RangeError(`Cannot crop ${width}×${height} at ${x}, ${y} from ${raster.width}×${raster.height} pixels`);
   }
-  return { width, height, pixels: out };
+  return place(raster, { left: -x, top: -y }, { width, height });
 }
 
-/** One pixel: the weighted sum of the pixels at `from`, `from + stride`, …, rounded and clipped to 0…255. */
-function weigh(pixels: Uint8Array, from: number, stride: number, weights: Int32Array, out: Uint8Array, to: number) {
-  const half = 1 << (weightBits - 1);
-  let [red, green, blue] = [half, half, half];
-  for (let i = 0; i < weights.length; i++, from += stride) {
-    red += pixels[from] * weights[i];
-    green += pixels[from + 1] * weights[i];
-    blue += pixels[from + 2] * weights[i];
-  }
-  out[to] = clip(red >> weightBits);
-  out[to + 1] = clip(green >> weightBits);
-  out[to + 2] = clip(blue >> weightBits);
+function clamp(index: number, length: number): number {
+  return index < 0 ? 0 : index < length ? index : length - 1;
 }
 
-function clip(value: number): number {
-  return value < 0 ? 0 : value > 255 ? 255 : value;
+function rasterOf({ width, height, pixels }: Picture): Raster {
+  return { width, height, channels: 3, data: pixels };
 }
 
-/** For each of `to` places: the first of the `from` samples that count there, and their weights. */
-function windowsOf(from: number, to: number): { first: number; weights: Int32Array }[] {
-  const scale = from / to;
-  const widening = Math.max(scale, 1);
-  const support = lobes * widening;
-  return Array.from({ length: to }, (_, i) => {
-    const center = (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(center - support + 0.5));
-    const end = Math.min(from, Math.trunc(center + support + 0.5));
-    const weights = Array.from({ length: end - first }, (_, k) => lanczos((first + k - center + 0.5) / widening));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return { first, weights: Int32Array.from(weights, (weight) => roundHalfAway(weight / sum * (1 << weightBits))) };
-  });
+function pictureOf({ width, height, data }: Raster): Picture {
+  return { width, height, pixels: data };
 }
 
-/** sinc(x) · sinc(x / 3) for −3 ≤ x < 3, else 0. */
-function lanczos(x: number): number {
-  return x >= -lobes && x < lobes ? sinc(x) * sinc(x / lobes) : 0;
+function rasterOfMask({ width, height, levels }: Mask): Raster {
+  return { width, height, channels: 1, data: levels };
 }
 
-function sinc(x: number): number {
-  return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
-}
-
-function roundHalfAway(x: number): number {
-  return Math.trunc(x < 0 ? x - 0.5 : x + 0.5);
+function maskOf({ width, height, data }: Raster): Mask {
+  return { width, height, levels: data };
 }
