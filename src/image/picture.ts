@@ -20,13 +20,19 @@ export interface PictureWithAlpha extends Picture {
   alpha?: Uint8Array<ArrayBuffer>;
 }
 
-/** Why a file gives no picture: not a format read here, larger than the limits, damaged, or too slow to decode. */
-export type Refusal = "unsupported" | "too_big" | "damaged" | "too_slow";
+/**
+ * Why a file gives no picture: not a format read here, larger than the limits, damaged, too slow to decode, or nothing
+ * that goes with the other picture of its request.
+ */
+export type Refusal = "unsupported" | "too_big" | "damaged" | "too_slow" | "unfit";
+
+/** Which of a request's pictures. */
+export type PictureField = "init_image" | "mask";
 
 /** A file that gives no picture. The message is one sentence for whoever sent it. */
 export class PictureError extends Error {
   override name = "PictureError";
-  constructor(readonly refusal: Refusal, message: string) {
+  constructor(readonly refusal: Refusal, message: string, readonly field: PictureField = "init_image") {
     super(message);
   }
 }

@@ -1,12 +1,13 @@
 /** The messages between the reader of pictures and the Worker that decodes them. */
-import type { Refusal } from "./picture.ts";
+import type { PictureField, Refusal } from "./picture.ts";
+import type { Preparation, Prepared } from "./prepare.ts";
 
-/** The first message carries the JPEG codec, every later one a file and the size it is wanted in. */
+/** The first message carries the JPEG codec, every later one a picture, perhaps its mask, and what is wanted of them. */
 export type ToDecoder =
   | { type: "start"; wasm: WebAssembly.Module }
-  | { type: "decode"; file: Uint8Array<ArrayBuffer>; width: number; height: number };
+  | { type: "prepare"; picture: Uint8Array<ArrayBuffer>; mask?: Uint8Array<ArrayBuffer>; how: Preparation };
 
-/** One answer to each `decode`, in order. */
+/** One answer to each `prepare`, in order. */
 export type FromDecoder =
-  | { type: "picture"; pixels: Uint8Array<ArrayBuffer> }
-  | { type: "refused"; refusal: Refusal; message: string };
+  | { type: "prepared"; prepared: Prepared }
+  | { type: "refused"; refusal: Refusal; message: string; field: PictureField };

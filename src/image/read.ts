@@ -1,9 +1,19 @@
 /** Pictures that clients send, as pixels: decoded in a Worker without permissions, within limits and a deadline. */
 import { codecUrl } from "./jpeg.ts";
 import { PictureError } from "./picture.ts";
+import type { Preparation, Prepared } from "./prepare.ts";
 import type { FromDecoder, ToDecoder } from "./protocol.ts";
 
-export { limits, PictureError, type Refusal } from "./picture.ts";
+export { limits, type Mask, type Picture, PictureError, type PictureField, type Refusal } from "./picture.ts";
+export type { Overlay } from "./overlay.ts";
+export type { Borders, InpaintPreparation, Preparation, Prepared } from "./prepare.ts";
+export type { Fit } from "./resize.ts";
+
+/** The files of one request. */
+export interface PictureFiles {
+  picture: Uint8Array<ArrayBuffer>;
+  mask?: Uint8Array<ArrayBuffer>;
+}
 
 /** Decodes one file at a time; the Worker starts with the first and is replaced when it fails or takes too long. */
 export class PictureReader implements Disposable {
@@ -23,23 +33,34 @@ export class PictureReader implements Disposable {
    *
    * @throws PictureError, or the signal's reason when it fires before the decoding starts
    */
-  read(
+  async read(
     file: Uint8Array<ArrayBuffer>,
     { width, height, signal }: { width: number; height: number; signal?: AbortSignal },
   ): Promise<Uint8Array<ArrayBuffer>> {
+    const how: Preparation = { width, height, resizeMode: "stretch", multiple: 1 };
+    return (await this.prepare({ picture: file }, how, { signal })).picture.pixels;
+  }
+
+  /**
+   * What a pipeline starts from, of PNG or JPEG files turned as their EXIF asks; see `Preparation`. The files are
+   * transferred: their buffers are empty afterwards.
+   *
+   * @throws PictureError, or the signal's reason when it fires before the decoding starts
+   */
+  prepare(files: PictureFiles, how: Preparation, { signal }: { signal?: AbortSignal } = {}): Promise<Prepared> {
     const answer = this.#last.then(async () => {
       this.#wasm ??= Deno.readFile(new URL(codecUrl)).then((bytes) => WebAssembly.compile(bytes));
       const wasm = await this.#wasm;
       signal?.throwIfAborted();
-      return await this.#decode({ type: "decode", file, width, height }, wasm);
+      return await this.#ask({ type: "prepare", ...files, how }, wasm);
     });
     this.#last = answer.catch(() => {});
     return answer;
   }
 
-  #decode(message: Extract<ToDecoder, { type: "decode" }>, wasm: WebAssembly.Module) {
+  #ask(message: Extract<ToDecoder, { type: "prepare" }>, wasm: WebAssembly.Module): Promise<Prepared> {
     const worker = this.#worker ??= startWorker(wasm);
-    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+    const { promise, resolve, reject } = Promise.withResolvers<Prepared>();
     const abandon = (error: PictureError) => {
       this[Symbol.dispose]();
       reject(error);
@@ -51,14 +72,15 @@ export class PictureReader implements Disposable {
       abandon(new PictureError("too_slow", message));
     }, this.#deadlineMs);
     worker.onmessage = ({ data: answer }: MessageEvent<FromDecoder>) => {
-      if (answer.type === "picture") resolve(answer.pixels);
-      else reject(new PictureError(answer.refusal, answer.message));
+      if (answer.type === "prepared") resolve(answer.prepared);
+      else reject(new PictureError(answer.refusal, answer.message, answer.field));
     };
     worker.onerror = (event) => {
       event.preventDefault();
       abandon(new PictureError("damaged", `Cannot read the picture: its decoder failed (${event.message})`));
     };
-    worker.postMessage(message, [message.file.buffer]);
+    const { picture, mask } = message;
+    worker.postMessage(message, [...new Set([picture, mask].flatMap((file) => file ? [file.buffer] : []))]);
     return promise.finally(() => clearTimeout(timer));
   }
 

@@ -1,9 +1,9 @@
 /// <reference lib="deno.worker" />
 /** Decodes strangers' files on a thread of its own, which holds no permission at all. */
 import { decodePicture } from "./decode.ts";
-import { PictureError } from "./picture.ts";
+import { PictureError, type PictureField, type PictureWithAlpha } from "./picture.ts";
+import { prepare } from "./prepare.ts";
 import type { FromDecoder, ToDecoder } from "./protocol.ts";
-import { resize } from "./resize.ts";
 
 let wasm: WebAssembly.Module;
 
@@ -12,9 +12,9 @@ self.onmessage = async ({ data: message }: MessageEvent<ToDecoder>) => {
     case "start":
       wasm = message.wasm;
       return;
-    case "decode": {
-      const answer = await decode(message);
-      self.postMessage(answer, answer.type === "picture" ? [answer.pixels.buffer] : []);
+    case "prepare": {
+      const answer = await run(message);
+      self.postMessage(answer, answer.type === "prepared" ? buffersOf(answer) : []);
       return;
     }
     default:
@@ -22,12 +22,29 @@ self.onmessage = async ({ data: message }: MessageEvent<ToDecoder>) => {
   }
 };
 
-async function decode({ file, width, height }: Extract<ToDecoder, { type: "decode" }>): Promise<FromDecoder> {
+async function run({ picture, mask, how }: Extract<ToDecoder, { type: "prepare" }>): Promise<FromDecoder> {
   try {
-    const picture = resize(await decodePicture(file, wasm), { width, height });
-    return { type: "picture", pixels: picture.pixels };
+    const source = await decode(picture, "init_image"), sourceMask = mask && await decode(mask, "mask");
+    return { type: "prepared", prepared: prepare(source, sourceMask, how) };
   } catch (error) {
-    if (error instanceof PictureError) return { type: "refused", refusal: error.refusal, message: error.message };
-    throw error;
+    if (!(error instanceof PictureError)) throw error;
+    const { refusal, message, field } = error;
+    return { type: "refused", refusal, message, field };
   }
+}
+
+async function decode(file: Uint8Array, field: PictureField): Promise<PictureWithAlpha> {
+  try {
+    return await decodePicture(file, wasm);
+  } catch (error) {
+    throw error instanceof PictureError ? new PictureError(error.refusal, error.message, field) : error;
+  }
+}
+
+/** Everything that can be handed over instead of copied, each once. */
+function buffersOf(
+  { prepared: { picture, mask, overlay } }: Extract<FromDecoder, { type: "prepared" }>,
+): ArrayBuffer[] {
+  const arrays = [picture.pixels, mask?.levels, overlay?.picture.pixels, overlay?.mask.levels];
+  return [...new Set(arrays.flatMap((array) => array ? [array.buffer] : []))];
 }

@@ -1,7 +1,7 @@
 /** What can go wrong, as HTTP answers: the only file that knows their status codes. */
 import { EngineError } from "../engine/client.ts";
 import { lowerFirst } from "../engine/fields.ts";
-import { ConflictError, fileField, RequestError } from "../engine/request.ts";
+import { ConflictError, RequestError } from "../engine/request.ts";
 import { PictureError } from "../image/read.ts";
 import { DrainingError, QueueFullError } from "./queue.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
@@ -22,6 +22,7 @@ const pictureStatus: Record<PictureError["refusal"], number> = {
   too_slow: 400,
   too_big: 413,
   unsupported: 415,
+  unfit: 400,
 };
 const engineStatus: Record<EngineError["code"], number> = {
   invalid_request: 400,
@@ -71,8 +72,8 @@ function answerTo(error: unknown): Answer {
     return {
       status: pictureStatus[error.refusal],
       code: `picture_${error.refusal}`,
-      message: `Field ${fileField}: ${lowerFirst(message)}`,
-      param: fileField,
+      message: `Field ${error.field}: ${lowerFirst(message)}`,
+      param: error.field,
     };
   }
   if (error instanceof Refusal) {
