@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { files, read, references, root } from "./files.ts";
 
 const ladder = ["tensor", "gpu", "graph", "ops", "nn", "models"];
-const leaves = ["checkpoint", "tokenizer", "samplers", "png", "image"];
+const leaves = ["checkpoint", "prompt", "tokenizer", "samplers", "png", "image"];
 const engine = [...ladder, ...leaves, "engine"];
 
 /** What each room may import beside itself and `std`; `kernels` are the WGSL files. */

@@ -2,6 +2,7 @@ import { BytePairEncoder } from "./bpe.ts";
 
 const START = "<|startoftext|>";
 const END = "<|endoftext|>";
+const COMMA = ",</w>";
 /** Positions that CLIP's text encoders have. */
 const CONTEXT = 77;
 
@@ -42,12 +43,16 @@ export interface ClipTokenizerFiles {
 export class ClipTokenizer {
   readonly #encoder: BytePairEncoder;
   readonly #ids: { readonly [special: string]: number };
-  readonly #pad: number;
+  /** The id that fills up a prompt behind its end. */
+  readonly pad: number;
+  /** The id of a comma that ends a word. */
+  readonly comma: number;
   readonly #maxLength: number;
 
   constructor({ vocab, merges, padToken = END, maxLength = CONTEXT }: ClipTokenizerFiles) {
     this.#ids = { [START]: idOf(START, vocab), [END]: idOf(END, vocab) };
-    this.#pad = idOf(padToken, vocab);
+    this.pad = idOf(padToken, vocab);
+    this.comma = idOf(COMMA, vocab);
     this.#maxLength = maxLength;
     const pairs = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
     this.#encoder = new BytePairEncoder(vocab, pairs);
@@ -58,14 +63,29 @@ export class ClipTokenizer {
    * @example tokenizer.encode("a cat").ids // [49406, 320, 2368, 49407, …]
    */
   encode(prompt: string): Tokens {
+    const ids = this.tokens(prompt), kept = ids.slice(0, this.#maxLength - 2);
+    const padding = new Array(this.#maxLength - 2 - kept.length).fill(this.pad);
+    return { ids: [this.start, ...kept, this.end, ...padding], truncated: ids.length - kept.length };
+  }
+
+  /** The ids of a text of any length and content, without start, end and padding. */
+  tokens(text: string): number[] {
     const ids: number[] = [];
-    for (const part of prompt.split(SPECIAL)) {
+    for (const part of text.split(SPECIAL)) {
       if (Object.hasOwn(this.#ids, part)) ids.push(this.#ids[part]);
       else for (const word of wordsOf(part)) this.#encoder.encode(word, ids);
     }
-    const kept = ids.slice(0, this.#maxLength - 2);
-    const padding = new Array(this.#maxLength - 2 - kept.length).fill(this.#pad);
-    return { ids: [this.#ids[START], ...kept, this.#ids[END], ...padding], truncated: ids.length - kept.length };
+    return ids;
+  }
+
+  /** The id that every prompt begins with. */
+  get start(): number {
+    return this.#ids[START];
+  }
+
+  /** The id that every prompt ends with. */
+  get end(): number {
+    return this.#ids[END];
   }
 }
 
