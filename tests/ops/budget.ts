@@ -56,6 +56,15 @@ export const loops: Readonly<Record<string, Loops>> = {
   "layer_norm workgroup": { statements: 4, iterations: (d) => 3 * ceil(d.shape.channels4 / 64) + 2 * log2(64) },
   // slots of the history
   "advance": { statements: 1, iterations: () => 6 },
+  // deviations in two passes over an image, the percentile in 31 and one more; 36 trees over 256
+  "guide_statistics": {
+    statements: 5,
+    iterations: ({ shape: { size } }) => 34 * ceil(size / 256) + 31 + 36 * log2(256),
+  },
+  // rows of the window, and in each the columns
+  "resample": { statements: 2, iterations: ({ shape: { rowTaps, columnTaps } }) => rowTaps * (1 + columnTaps) },
+  // channels of a latent pixel
+  "latents_rgb": { statements: 1, iterations: ({ shape: { channels } }) => channels },
   // bytes of a word
   "png_filter": { statements: 1, iterations: () => 4 },
   // parts of a vec4; the loader dispatches these, not a graph

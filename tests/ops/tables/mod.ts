@@ -2,12 +2,25 @@
 import * as attention from "./attention.ts";
 import * as elementwise from "./elementwise.ts";
 import * as embedding from "./embedding.ts";
+import * as guide from "./guide.ts";
 import * as latents from "./latents.ts";
 import * as matmul from "./matmul.ts";
 import * as norm from "./norm.ts";
 import * as pixels from "./pixels.ts";
 import * as repack from "./repack.ts";
+import * as resample from "./resample.ts";
 import type { Table } from "../case.ts";
 
-export const tables: readonly Table[] = [attention, elementwise, embedding, latents, matmul, norm, pixels, repack]
+export const tables: readonly Table[] = [
+  attention,
+  elementwise,
+  embedding,
+  guide,
+  latents,
+  matmul,
+  norm,
+  pixels,
+  repack,
+  resample,
+]
   .flatMap((file) => Object.values(file).filter((member): member is Table => "cases" in member));
