@@ -125,10 +125,10 @@ fetch_dependencies() {
     fail "Cannot fetch the dependencies of deno.lock, see above; the first run needs the network"
 }
 
-usage='usage: sh deploy/bootstrap.sh serve|generate|test|bench|parity|check [arguments…]'
+usage='usage: sh deploy/bootstrap.sh serve|generate|pull|test|bench|parity|check [arguments…]'
 case ${1:-} in
   serve | generate | test | bench | parity) needs_gpu=yes ;;
-  check) needs_gpu=no ;;
+  pull | check) needs_gpu=no ;;
   -h | --help) printf '%s\n' "$usage"; exit ;;
   '') printf '%s\n' "$usage" >&2; exit 2 ;;
   *) printf 'Unknown task "%s"; %s\n' "$1" "$usage" >&2; exit 2 ;;

@@ -15,7 +15,9 @@ const allowed: Record<string, string[]> = {
   // The device lives in the engine's Worker: what serves requests never sees it.
   server: ["engine", "image", "png"],
   parity: engine,
-  cli: [...engine, "parity", "server"],
+  // Only the command that downloads knows the hub, and with it the hub's library.
+  hub: [],
+  cli: [...engine, "parity", "server", "hub"],
   main: ["engine", "image", "png", "server", "cli"],
 };
 

@@ -92,18 +92,26 @@ export function openFolder(path: string, { prefer = "f16", map = true }: FolderO
   };
 }
 
-/** The safetensors files with a component's weights: one, or all that its index lists. */
-export function weightFiles(folder: string, prefer: "f16" | "f32"): string[] {
-  const listed = list(folder) ?? [];
+/** The names that a component's weights may have, the preferred first: single files, or the indexes of shards. */
+function weightNames(prefer: "f16" | "f32"): string[] {
   const half = WEIGHTS.flatMap((name) => [`${name}.fp16.safetensors`, `${name}.safetensors.index.fp16.json`]);
   const plain = WEIGHTS.flatMap((name) => [`${name}.safetensors`, `${name}.safetensors.index.json`]);
-  const wanted = prefer === "f16" ? [...half, ...plain] : [...plain, ...half];
-  const found = wanted.find((name) => listed.includes(name));
+  return prefer === "f16" ? [...half, ...plain] : [...plain, ...half];
+}
+
+/** Of the names in a component's folder the file that is loaded, or the index of its shards; undefined where there is none. */
+export function chooseWeights(names: readonly string[], prefer: "f16" | "f32"): string | undefined {
+  return weightNames(prefer).find((name) => names.includes(name));
+}
+
+/** The safetensors files with a component's weights: one, or all that its index lists. */
+export function weightFiles(folder: string, prefer: "f16" | "f32"): string[] {
+  const listed = list(folder) ?? [], found = chooseWeights(listed, prefer);
   if (found) return found.endsWith(".json") ? shards(folder, found) : [`${folder}/${found}`];
 
   const pickle = listed.find((name) => PICKLE.test(name));
   if (pickle) throw pickleError(`${folder}/${pickle}`);
-  throw new CheckpointError(`Cannot load ${folder}: it has none of ${wanted.join(", ")}`);
+  throw new CheckpointError(`Cannot load ${folder}: it has none of ${weightNames(prefer).join(", ")}`);
 }
 
 /** The files that the index of a sharded component lists. */
