@@ -1,5 +1,6 @@
 /** The whole programme: options, the engine's Worker, the server. */
 import { createEngine } from "./src/engine/client.ts";
+import { weightsIdentity } from "./src/engine/identity.ts";
 import { listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
 import type { EngineInfo } from "./src/engine/protocol.ts";
 import { PictureReader } from "./src/image/read.ts";
@@ -12,7 +13,8 @@ import { UploadReader } from "./src/server/upload.ts";
 const farewellMs = 10_000;
 
 const options = readOptions();
-const engine = createEngine({ model: findModel(options), vae: options.vae, gpu: options.gpu, log: console.error });
+const model = findModel(options);
+const engine = createEngine({ model, vae: options.vae, gpu: options.gpu, log: console.error });
 const queue = new Queue({ capacity: options.queue });
 const pictures = new PictureReader();
 /** What is known of files that may be models, so that a listing opens none twice. */
@@ -21,6 +23,7 @@ const app = createApp(engine, {
   queue,
   uploads: new UploadReader(),
   pictures,
+  weights: weightsIdentity([model, ...(options.vae ? [options.vae] : [])]),
   models: () => listModels(options, headers),
 });
 const server = listen();

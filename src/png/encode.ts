@@ -23,7 +23,7 @@ export async function* encodePng(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
   const expected = height * (1 + 3 * width);
   let found = 0;
-  let head = [signature, header(width, height), ...Object.entries(text).map((entry) => textChunk(...entry))];
+  let head = [pngHead({ width, height, text })];
   const deflate = new Deflate();
   try {
     for await (const band of bands) {
@@ -41,6 +41,11 @@ export async function* encodePng(
   } finally {
     deflate.close();
   }
+}
+
+/** What stands before the pixels: signature, IHDR and texts. */
+export function pngHead({ width, height, text = {} }: PngHeader): Uint8Array<ArrayBuffer> {
+  return concat([signature, header(width, height), ...Object.entries(text).map((entry) => textChunk(...entry))]);
 }
 
 function header(width: number, height: number): Uint8Array {

@@ -1,5 +1,5 @@
 /** What is in a request's body: JSON or a form, as the fields that a request is made of. */
-import { decodeFile, fileField } from "../engine/request.ts";
+import { decodeFile, fileField, RequestError } from "../engine/request.ts";
 import { parseMultipart } from "./multipart.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -10,6 +10,10 @@ export type Entry = [name: string, value: unknown];
 const maxFields = 100;
 /** Characters of a text or a name that are kept: more than any field may have, so that what is cut is refused as it was. */
 const keptLength = 32 << 10;
+/** How deep lists and objects are kept, and how many values in them: more than any request of any surface has. */
+const keptDepth = 8, keptValues = 20_000;
+/** Names of fields that hold pictures as base64, or lists of such. */
+const pictureNames = /^(init_images?|mask|images?|image\[\]|inputs|data)$/;
 /** Largest urlencoded body: it takes the most time a byte and is the least fit for pictures. */
 const maxUrlencodedBytes = 1 << 20;
 
@@ -19,7 +23,7 @@ const formSample = "one as curl -F sends it";
 
 /**
  * The fields of a body in order, small whatever the body was: texts no longer than any field may be, lists and objects
- * emptied, since no field is one, and a picture as its bytes.
+ * emptied below some depth or number of values, and pictures as their bytes where they are long.
  *
  * @param type the content-type as it was sent
  * @throws Refusal, or the RequestError of a picture that is no base64
@@ -27,16 +31,38 @@ const formSample = "one as curl -F sends it";
 export function parseBody(bytes: Uint8Array<ArrayBuffer>, type: string): Entry[] {
   const entries = readEntries(bytes, type);
   if (entries.length > maxFields) throw malformed(`has ${entries.length} fields`, `${maxFields} or fewer`);
+  let left = keptValues;
   return entries.map(([name, value]) => {
     if (name === fileField && typeof value === "string") return [name, decodeFile(value)];
-    return [name.slice(0, keptLength), kept(value)];
+    return [name.slice(0, keptLength), kept(value, name, 0)];
   });
+
+  function kept(value: unknown, name: string, depth: number): unknown {
+    if (typeof value === "string") return value.length > keptLength ? cut(value, name) : value;
+    if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+    const size = sizeOf(value), empty = depth === keptDepth || size > left;
+    if (!empty) left -= size;
+    if (Array.isArray(value)) return empty ? [] : value.map((each) => kept(each, name, depth + 1));
+    if (empty) return {};
+    return Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [key.slice(0, keptLength), kept(each, key, depth + 1)]),
+    );
+  }
 }
 
-function kept(value: unknown): unknown {
-  if (typeof value === "string") return value.slice(0, keptLength);
-  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
-  return Array.isArray(value) ? [] : {};
+function sizeOf(value: object): number {
+  return Array.isArray(value) ? value.length : Object.keys(value).length;
+}
+
+/** A long text: the file that it is where a picture is expected, else its beginning. */
+function cut(text: string, name: string): unknown {
+  if (!pictureNames.test(name)) return text.slice(0, keptLength);
+  try {
+    return decodeFile(text);
+  } catch (error) {
+    if (error instanceof RequestError) return text.slice(0, keptLength);
+    throw error;
+  }
 }
 
 function readEntries(bytes: Uint8Array<ArrayBuffer>, type: string): Entry[] {

@@ -8,7 +8,7 @@ import { Refusal } from "./refusal.ts";
 
 self.onmessage = ({ data }: MessageEvent<ToParser>) => {
   const answer = parse(data);
-  const files = answer.type === "fields" ? answer.entries.map(([, value]) => value).filter(isFile) : [];
+  const files = answer.type === "fields" ? [...filesIn(answer.entries)] : [];
   self.postMessage(answer, files.map(({ buffer }) => buffer));
 };
 
@@ -22,7 +22,10 @@ function parse({ pieces, type }: ToParser): FromParser {
   }
 }
 
-/** Files are parsed into buffers of their own. */
-function isFile(value: unknown): value is Uint8Array<ArrayBuffer> {
-  return value instanceof Uint8Array;
+/** The files in a value, which were parsed into buffers of their own. */
+function* filesIn(value: unknown): Generator<Uint8Array<ArrayBuffer>> {
+  if (value instanceof Uint8Array) yield value as Uint8Array<ArrayBuffer>;
+  else if (typeof value === "object" && value !== null) {
+    for (const each of Object.values(value)) yield* filesIn(each);
+  }
 }

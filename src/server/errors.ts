@@ -10,12 +10,19 @@ const refusalStatus: Record<RefusalCode, number> = {
   malformed_body: 400,
   not_found: 404,
   model_not_found: 404,
+  job_not_found: 404,
+  init_image_missing: 404,
   method_not_allowed: 405,
   upload_too_slow: 408,
+  job_over: 409,
+  job_cancelled: 409,
+  result_expired: 410,
   body_too_large: 413,
   unsupported_media_type: 415,
+  idempotency_mismatch: 422,
   not_ready: 503,
   too_many_uploads: 503,
+  deadline_passed: 504,
 };
 const pictureStatus: Record<PictureError["refusal"], number> = {
   damaged: 400,
@@ -31,7 +38,7 @@ const engineStatus: Record<EngineError["code"], number> = {
   out_of_memory: 503,
 };
 /** Fields whose value names something: an unknown name is something that is not found. */
-const namingFields = ["model", "sampler", "scheduler"];
+const namingFields = ["model", "sampler", "scheduler", "sampler_name", "sd_model_checkpoint"];
 /** Logged for a client that left; nobody reads the answer. */
 const clientLeft = 499;
 
@@ -44,11 +51,49 @@ interface Answer {
   headers?: Record<string, string>;
 }
 
-/** An error as an answer of the shape `{"error":{"message","type","param","code"}}`. */
-export function errorResponse(error: unknown): Response {
-  const { status, code, message, param = null, headers } = answerTo(error);
+/** The ways in which clients expect errors. */
+export type ErrorShape = "native" | "a1111" | "huggingface" | "kserve";
+
+/** An error as an answer of the shape that the clients of a surface know. */
+export function errorResponse(error: unknown, shape: ErrorShape = "native"): Response {
+  const answer = answerTo(error);
+  const { status, headers } = answer;
+  switch (shape) {
+    case "native":
+      return Response.json(bodyOf(answer), { status, headers });
+    case "a1111":
+      return a1111Response(answer);
+    case "huggingface": {
+      const seconds = headers?.["retry-after"];
+      const estimate = status === 503 && seconds !== undefined ? { estimated_time: Number(seconds) } : {};
+      return Response.json({ error: answer.message, ...estimate }, { status, headers });
+    }
+    case "kserve":
+      return Response.json({ error: answer.message }, { status, headers });
+    default:
+      return shape satisfies never;
+  }
+}
+
+/** An error as it stands in a native answer's body: `{"error":{"message","type","param","code"}}`. */
+export function errorBody(error: unknown) {
+  return bodyOf(answerTo(error));
+}
+
+function bodyOf({ status, code, message, param }: Answer) {
   const type = status < 500 ? "invalid_request_error" : "server_error";
-  return Response.json({ error: { message, type, param, code } }, { status, headers });
+  return { error: { message, type, param: param ?? null, code } };
+}
+
+/** A1111 answers a field that will not do as its framework does, and all else in a shape of its own. */
+function a1111Response({ status, code, message, param, headers }: Answer): Response {
+  if (code === "not_found") return Response.json({ detail: "Not Found" }, { status, headers });
+  if (param !== undefined && status === 400) {
+    const detail = [{ loc: ["body", param], msg: message, type: "value_error" }];
+    return Response.json({ detail }, { status: 422, headers });
+  }
+  const detail = code === "sampler_name_not_found" ? "Sampler not found" : message;
+  return Response.json({ error: "HTTPException", detail, body: "", errors: message }, { status, headers });
 }
 
 /** Whether an error is the programme's own and should be looked into. */

@@ -1,4 +1,7 @@
-/** Whose turn it is: first in, first out, one job at a time, and no more than a fixed number held at once. */
+/**
+ * Whose turn it is: one job at a time, the most urgent first and else first in, first out, and no more than a fixed number
+ * held at once.
+ */
 
 /** The queue holds as many jobs as it may. */
 export class QueueFullError extends Error {
@@ -28,8 +31,24 @@ export interface Place {
   leave(outcome?: { completed: boolean }): void;
 }
 
+/** What a job asks for with its place. */
+export interface PlaceOptions {
+  /** Any measure that a job's time is proportional to. */
+  work: number;
+  /** What the job may take as long as none is measured. */
+  guessMs?: number;
+  /** Higher ones go before lower ones; the running job is left alone. */
+  priority?: number;
+  /** Hears of every new position while the job waits. */
+  moved?: (position: number) => void;
+}
+
 interface Job {
   work: number;
+  priority: number;
+  moved: (position: number) => void;
+  /** What `moved` was told last. */
+  told: number;
   guessMs: number;
   enteredMs: number;
   startedMs?: number;
@@ -42,7 +61,7 @@ const newestShare = 0.3;
 /** The guess for a job of which nothing is known. */
 const unknownMs = 10_000;
 
-/** A bounded queue. A job's `work` is any measure that its time is proportional to, for the estimates. */
+/** A bounded queue. */
 export class Queue {
   readonly capacity: number;
   readonly #now: () => number;
@@ -79,15 +98,18 @@ export class Queue {
   }
 
   /**
-   * Takes a place at the end, to be left whatever happens. `guessMs` is what the job may take as long as none is measured.
+   * Takes a place behind the jobs of its priority, to be left whatever happens.
    *
    * @throws QueueFullError or DrainingError
    */
-  enter({ work, guessMs = unknownMs }: { work: number; guessMs?: number }): Place {
+  enter({ work, guessMs = unknownMs, priority = 0, moved = () => {} }: PlaceOptions): Place {
     if (this.#draining) throw new DrainingError(this.estimatedMs);
     if (this.length >= this.capacity) throw new QueueFullError(this.capacity, this.estimatedMs);
-    const job: Job = { work, guessMs, enteredMs: this.#now() };
-    this.#held.push(job);
+    const job: Job = { work, guessMs, priority, moved, told: -1, enteredMs: this.#now() };
+    const before = this.#held.findLastIndex((other) => other === this.#running || other.priority >= priority);
+    this.#held.splice(before + 1, 0, job);
+    job.told = before + 1;
+    this.#tell();
     const position = () => this.#held.indexOf(job);
     return {
       get position() {
@@ -134,6 +156,15 @@ export class Queue {
     job.start = undefined;
   }
 
+  /** Tells the jobs that wait where they stand, where that is new to them. */
+  #tell(): void {
+    for (const [position, job] of this.#held.entries()) {
+      if (job.told === position || job.startedMs !== undefined) continue;
+      job.told = position;
+      job.moved(position);
+    }
+  }
+
   #leave(job: Job, { completed } = { completed: false }): void {
     const at = this.#held.indexOf(job);
     if (at < 0) return;
@@ -144,6 +175,7 @@ export class Queue {
     }
     if (this.#running === job) this.#running = undefined;
     this.#next();
+    this.#tell();
     if (this.length === 0) this.#draining?.resolve();
   }
 }

@@ -10,6 +10,13 @@ export type RefusalCode =
   | "not_found"
   | "model_not_found"
   | "method_not_allowed"
+  | "job_not_found"
+  | "init_image_missing"
+  | "job_over"
+  | "job_cancelled"
+  | "result_expired"
+  | "idempotency_mismatch"
+  | "deadline_passed"
   | "not_ready";
 
 /** A request that the server refuses before it comes to its fields. */

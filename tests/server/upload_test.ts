@@ -80,7 +80,7 @@ for (const [name, type, body, verdict] of large) {
   });
 }
 
-Deno.test("a large body gives the same fields as a small one: texts cut, lists and objects emptied, pictures as bytes", async () => {
+Deno.test("a large body gives the same fields as a small one: texts cut, pictures as bytes, lists and objects cut in depth and number", async () => {
   using uploads = new UploadReader();
   const fields = { prompt: "x", steps: 3, extra: { a: [1] }, list: [[1]], none: null, init_image: "AQID" };
   const read = async (body: unknown) => (await uploads.read(post(JSON.stringify(body), "application/json"))).fields;
@@ -90,7 +90,12 @@ Deno.test("a large body gives the same fields as a small one: texts cut, lists a
   big.delete("padding");
   assert.deepEqual(big, small);
   assert.deepEqual(small.get("init_image"), new Uint8Array([1, 2, 3]));
-  assert.deepEqual([small.get("extra"), small.get("list"), small.get("none")], [{}, [], null]);
+  assert.deepEqual([small.get("extra"), small.get("list"), small.get("none")], [{ a: [1] }, [[1]], null]);
+  const deep = JSON.parse(`${'{"a":'.repeat(20)}1${"}".repeat(20)}`);
+  const cut = await read({ deep, many: Array.from({ length: 30_000 }, () => 1), images: ["A".repeat(40_000), "AQID"] });
+  assert.equal(JSON.stringify(cut.get("deep")), `${'{"a":'.repeat(8)}{}${"}".repeat(8)}`);
+  assert.deepEqual(cut.get("many"), []);
+  assert.deepEqual(cut.get("images"), [new Uint8Array(30_000), "AQID"]);
 });
 
 Deno.test("a picture that is no base64 is refused by name, in a small body and in a large one", async () => {

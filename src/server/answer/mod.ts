@@ -1,0 +1,95 @@
+/** A job as an answer of any kind. */
+import { encodeBase64 } from "@std/encoding";
+import type { EngineInfo } from "../../engine/protocol.ts";
+import type { PictureWriter } from "../../image/write.ts";
+import type { Delivery, Format } from "../delivery.ts";
+import type { Job } from "../job.ts";
+import { bodyOf } from "./body.ts";
+import { jobHeaders } from "./headers.ts";
+import { newsEvents, newsLines } from "./news.ts";
+import { partsType, streamParts } from "./parts.ts";
+import { streamEarlyPng, streamPng, wholePng } from "./png.ts";
+
+/** What is wanted of a job: `index` is the picture's, where the format holds one. */
+export interface Wanted extends Pick<Delivery, "format" | "early" | "quality"> {
+  index?: number;
+}
+
+export interface AnswerOptions {
+  /** The client: it counts as one that waits for the job until it has the answer or is gone. */
+  signal: AbortSignal;
+  info: EngineInfo;
+  writer: PictureWriter;
+  ignored?: readonly string[];
+  /** Further headers. */
+  headers?: Record<string, string>;
+}
+
+/**
+ * The answer in the format asked for, once its first bytes exist. Fails as the job fails before them, and when the client
+ * leaves.
+ */
+export async function answerWith(
+  job: Job,
+  { format, early, quality, index = 0 }: Wanted,
+  { signal, info, writer, ignored, headers = {} }: AnswerOptions,
+): Promise<Response> {
+  const leave = job.watch(signal);
+  const answer = (body: BodyInit, type: string) =>
+    new Response(body, { headers: { "content-type": type, ...jobHeaders(job, { info, ignored }), ...headers } });
+  const stream = (pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void>, type: string) =>
+    answer(bodyOf(pieces, leave), type);
+  let streams = true;
+  try {
+    switch (format) {
+      case "png":
+        return stream(await (early ? streamEarlyPng(job) : streamPng(job, index)), "image/png");
+      case "sse":
+        return stream(newsEvents(job), "text/event-stream");
+      case "ndjson":
+        return stream(newsLines(job), "application/x-ndjson");
+      case "multipart":
+        return stream(await streamParts(job), partsType);
+      case "jpeg":
+        streams = false;
+        return answer(await jpegOf(job, index, { writer, quality }), "image/jpeg");
+      case "json":
+        streams = false;
+        return answer(JSON.stringify(await wholeAnswer(job)), "application/json");
+      default:
+        return format satisfies never;
+    }
+  } catch (error) {
+    streams = false;
+    throw error;
+  } finally {
+    if (!streams) leave();
+  }
+}
+
+/** A picture in a format of one file, whole. */
+export async function fileOf(
+  job: Job,
+  index: number,
+  { format, quality, writer }: { format: Extract<Format, "png" | "jpeg">; quality: number; writer: PictureWriter },
+): Promise<Uint8Array<ArrayBuffer>> {
+  return format === "png" ? await wholePng(job, index) : await jpegOf(job, index, { writer, quality });
+}
+
+async function jpegOf(job: Job, index: number, { writer, quality }: { writer: PictureWriter; quality: number }) {
+  const { infotext } = job.pictures[index];
+  return await writer.toJpeg(await wholePng(job, index), { quality, comment: infotext });
+}
+
+/** Everything of a job at once: `{id, images, info, timing}`. */
+async function wholeAnswer(job: Job) {
+  const images = await Promise.all(job.pictures.map((_, index) => wholePng(job, index)));
+  const done = job.over.then(() => job.news.items.findLast((news) => news.type === "done"));
+  const { request: { width, height, steps } } = job, seeds = job.pictures.map(({ seed }) => seed);
+  return {
+    id: job.id,
+    images: images.map((image) => encodeBase64(image)),
+    info: { seeds, width, height, steps, infotexts: job.pictures.map(({ infotext }) => infotext) },
+    timing: (await done)?.timing ?? job.timing,
+  };
+}

@@ -1,0 +1,49 @@
+/** `/generate`: a request in, its picture out, in any of the formats. */
+import { type Context, Hono } from "hono";
+import { answerWith } from "./answer/mod.ts";
+import { cacheHeaders, etagOf, matches } from "./etag.ts";
+import { resumeEvents } from "./job_routes.ts";
+import { readOrder } from "./order.ts";
+import { type Env, notAllowed, type Surface } from "./surface.ts";
+
+/** The route of `/generate`. */
+export function generateRoutes(surface: Surface): Hono<Env> {
+  const { jobs, writer } = surface;
+  const app = new Hono<Env>();
+  app.on(["GET", "POST"], "/", async (c) => {
+    // Hono answers HEAD as it answers GET; a picture nobody receives is not worth its time.
+    if (c.req.raw.method === "HEAD") throw notAllowed(c.req.path, "HEAD", "GET, POST");
+    const { order, delivery, info, fields } = await readOrder(c, surface);
+    try {
+      const etag = c.req.method === "GET" ? etagOf(fields, { ...surface, ...delivery, info }) : undefined;
+      const headers = etag ? cacheHeaders(etag, { shared: surface.open }) : { "cache-control": "no-store" };
+      if (etag && matches(c.req.header("if-none-match"), etag)) {
+        order.release!();
+        return new Response(null, { status: 304, headers });
+      }
+      const resumed = delivery.format === "sse" ? eventsOfBefore(c, surface) : undefined;
+      if (resumed) {
+        order.release!();
+        return resumed;
+      }
+      const job = jobs.submit(order, info);
+      const { ignored } = order.parsed;
+      return await answerWith(job, delivery, { signal: c.req.raw.signal, info, writer, ignored, headers });
+    } catch (error) {
+      order.release!();
+      throw error;
+    }
+  });
+  app.all("/", (c) => {
+    throw notAllowed(c.req.path, c.req.method, "GET, POST");
+  });
+  return app;
+}
+
+/** The events that a browser has missed when it connects again: it repeats its request and names the last event. */
+function eventsOfBefore(c: Context<Env>, { jobs }: Surface): Response | undefined {
+  const last = c.req.header("last-event-id");
+  const id = last?.replace(/:\d+$/, "");
+  const job = id ? jobs.has(id, c.get("owner")) : undefined;
+  return job && resumeEvents(job, { last, signal: c.req.raw.signal });
+}

@@ -1,0 +1,53 @@
+/** From a request of the native surface to a job. */
+import type { Context } from "hono";
+import type { EngineInfo } from "../engine/protocol.ts";
+import { parseRequest, RequestError } from "../engine/request.ts";
+import { type Delivery, takeDelivery } from "./delivery.ts";
+import type { Order } from "./jobs.ts";
+import { digestOf } from "./jobs.ts";
+import { type Env, readyInfo, type Surface } from "./surface.ts";
+
+/** Longest Idempotency-Key. */
+const longestKey = 255;
+
+/** A request that is understood, and not taken on yet. */
+export interface Reading {
+  order: Order;
+  delivery: Delivery;
+  info: EngineInfo;
+  /** Every field by its name, as it was sent. */
+  fields: ReadonlyMap<string, unknown>;
+}
+
+/**
+ * Reads a request of the native surface. Its body's share of the memory is given back by `order.release`, which is to be
+ * called whatever happens.
+ *
+ * @throws Refusal, RequestError or EngineError
+ */
+export async function readOrder(c: Context<Env>, { engine, uploads }: Surface): Promise<Reading> {
+  const info = readyInfo(engine);
+  const upload = await uploads.read(c.req.raw);
+  const release = () => upload[Symbol.dispose]();
+  try {
+    const fields = new Map(upload.fields);
+    const delivery = takeDelivery(fields, c.req.header("accept") ?? null);
+    const parsed = parseRequest(fields, info);
+    const idempotency = idempotencyOf(c, fields);
+    const { detach: detached, priority, timeoutMs } = delivery;
+    const order = { parsed, owner: c.get("owner"), detached, priority, timeoutMs, idempotency, release };
+    return { order, delivery, info, fields: upload.fields };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** What the header Idempotency-Key stands for, where there is one. @throws RequestError */
+export function idempotencyOf(c: Context<Env>, fields: ReadonlyMap<string, unknown>): Order["idempotency"] {
+  const key = c.req.header("idempotency-key");
+  if (key === undefined) return undefined;
+  if (key.length > 0 && key.length <= longestKey) return { key, digest: digestOf(fields) };
+  const message = `Header Idempotency-Key has ${key.length} characters, 1 to ${longestKey} would do`;
+  throw new RequestError("Idempotency-Key", message);
+}

@@ -1,0 +1,52 @@
+/** What every surface is given. */
+import type { Engine } from "../engine/client.ts";
+import type { ModelEntry } from "../engine/locate.ts";
+import type { EngineInfo } from "../engine/protocol.ts";
+import type { PictureWriter } from "../image/write.ts";
+import type { Jobs } from "./jobs.ts";
+import { Refusal } from "./refusal.ts";
+import type { UploadReader } from "./upload.ts";
+
+export interface Surface {
+  engine: Engine;
+  jobs: Jobs;
+  uploads: UploadReader;
+  writer: PictureWriter;
+  /** The models that have a name. */
+  models: () => readonly ModelEntry[];
+  /** What the weights are known by, in ETags. */
+  weights: string;
+  /** Whether answers are for everybody: no keys are asked for. */
+  open: boolean;
+}
+
+/** The variables of a request's context. */
+export interface Env {
+  Variables: {
+    requestId: string;
+    /** Whose request it is, where keys are asked for. */
+    owner?: string;
+  };
+}
+
+/** The engine's facts once it is ready. @throws Refusal, or the EngineError that it failed with */
+export function readyInfo(engine: Engine): EngineInfo {
+  switch (engine.status.state) {
+    case "ready":
+      return engine.status.info;
+    case "failed":
+      throw engine.status.error;
+    case "loading":
+      throw new Refusal("not_ready", "The model is still loading, a few seconds from now would do", {
+        "retry-after": "5",
+      });
+    default:
+      return engine.status satisfies never;
+  }
+}
+
+/** Refuses a method. */
+export function notAllowed(path: string, method: string, allow: string): Refusal {
+  const message = `${path.slice(0, 80)} does not take ${method}, ${allow} would do`;
+  return new Refusal("method_not_allowed", message, { allow });
+}
