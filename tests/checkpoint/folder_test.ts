@@ -168,3 +168,29 @@ Deno.test("a defaults.json may leave fields out, but not be wrong", () => {
   throws(() => open({ guidance: 3 }), /it has "guidance", but may only have width, height, steps, cfg_scale, /);
   throws(() => open({ constructor: 3 }), /it has "constructor"/);
 });
+
+Deno.test("the index of half-precision shards is taken like a half-precision file", () => {
+  withFolder(model, (path) => {
+    const files = { plain: ["p-1", "p-2"], half: ["h-1", "h-2"] };
+    for (const name of Object.values(files).flat()) writeScalars(`${path}/unet/${name}.safetensors`, { [name]: 1 });
+    for (const [kind, end] of [["plain", "json"], ["half", "fp16.json"]] as const) {
+      const weight_map = Object.fromEntries(files[kind].map((name) => [name, `${name}.safetensors`]));
+      const index = `${path}/unet/diffusion_pytorch_model.safetensors.index.${end}`;
+      Deno.writeTextFileSync(index, JSON.stringify({ weight_map }));
+    }
+    const names = (prefer: "f16" | "f32") => {
+      using tensors = openFolder(path, { prefer }).component("unet").tensors();
+      return [...tensors.names()];
+    };
+    deepStrictEqual(names("f16"), files.half);
+    deepStrictEqual(names("f32"), files.plain);
+  });
+});
+
+Deno.test("what no pipeline here runs is passed over, whether it is there or not", () => {
+  const parts = { ...model["model_index.json"], safety_checker: ["s", "S"], feature_extractor: ["t", "F"] };
+  withFolder({ ...model, "model_index.json": parts, "safety_checker/pytorch_model.bin": "PK" }, (path) => {
+    writeScalars(`${path}/unet/model.safetensors`, { a: 1 });
+    deepStrictEqual(openFolder(path).component("unet").files, [`${path}/unet/model.safetensors`]);
+  });
+});

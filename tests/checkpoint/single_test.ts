@@ -259,6 +259,13 @@ Deno.test("what a U-Net predicts is told by the header, a mark, or what stands b
     strictEqual(parseSchedulerJson(beside.scheduler!).prediction_type, "v_prediction");
     strictEqual(beside.component("unet").config.sample_size, 8);
     deepStrictEqual(beside.defaults, { steps: 30 });
+
+    const { scheduler: _, ...silent } = CONFIGS["tiny-sd21"];
+    Deno.writeTextFileSync(`${folder}/m.json`, JSON.stringify(silent));
+    for (const [parameterization, prediction] of [["v", "v_prediction"], ["eps", "epsilon"]]) {
+      Deno.writeTextFileSync(`${folder}/m.yaml`, `model:\n  params:\n    parameterization: ${parameterization}\n`);
+      strictEqual(parseSchedulerJson(openModel(path).scheduler!).prediction_type, prediction);
+    }
   });
 });
 

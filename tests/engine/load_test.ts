@@ -218,3 +218,18 @@ Deno.test("four rows, or one vector, that are larger than what is staged at once
   const bias = await contents(parameters.bias, "f32", shapes.bias[0]);
   ok(bias.every((found, i) => found === value(i)));
 });
+
+Deno.test("tensors of one file may be stored in different types", async () => {
+  const types = ["f32", "f16", "bf16"] as const, parameters: Record<string, Parameter> = {};
+  const tensors: Record<string, TensorData> = {}, expected = new Map<string, ArrayLike<number>>();
+  for (const [i, dtype] of [...types, ...types].entries()) {
+    const name = `${String.fromCharCode(97 + i)}_${dtype}`, { data, numbers } = stored([6, 5, 3, 3], dtype);
+    parameters[name] = new Parameter([6, 5, 3, 3], "matmul");
+    tensors[name] = data;
+    expected.set(name, repackMatmul(numbers).data);
+  }
+  using _weights = await load(parameters, tensors);
+  for (const [name, data] of expected) {
+    deepStrictEqual(await contents(parameters[name], "f32", data.length), Array.from(data, fround), name);
+  }
+});
