@@ -26,13 +26,14 @@ export function philox(words: Uint32Array, key: readonly [number, number]): void
   words[3] = c3;
 }
 
-/** The high 32 bits of the product of two unsigned 32-bit numbers. */
+/** The high 32 bits of the product of two unsigned 32-bit numbers, in halves of 16 bits, none of whose sums overflows. */
 function multiplyHigh(a: number, b: number): number {
   const aHigh = a >>> 16, aLow = a & 0xffff;
   const bHigh = b >>> 16, bLow = b & 0xffff;
-  const middle = (Math.imul(aHigh, bLow) >>> 0) + (Math.imul(aLow, bLow) >>> 16);
-  const carry = ((Math.imul(aLow, bHigh) >>> 0) + (middle & 0xffff)) / 65536;
-  return (Math.imul(aHigh, bHigh) + Math.floor(middle / 65536) + Math.floor(carry)) | 0;
+  const low = Math.imul(aLow, bLow) >>> 16;
+  const first = Math.imul(aHigh, bLow) + low | 0;
+  const second = Math.imul(aLow, bHigh) + (first & 0xffff) | 0;
+  return Math.imul(aHigh, bHigh) + (first >>> 16) + (second >>> 16) | 0;
 }
 
 /** 2⁻³², and 2π · 2⁻³² in single precision, as CUDA scales its uniforms. */

@@ -15,15 +15,21 @@ export type Rng = "nv" | "cpu";
 export function gaussian(
   { seed, rng, shape }: { seed: number | bigint; rng: Rng; shape: Shape },
 ): () => Float32Array<ArrayBuffer> {
-  if (typeof seed === "number" && !Number.isSafeInteger(seed) || seed < 0 || seed >= 2n ** 64n) {
-    throw new RangeError(`Cannot draw noise with seed ${seed}: use a whole number from 0 to 2^64 - 1`);
-  }
-  const generator = generatorOf(rng, BigInt(seed));
+  const generator = generatorOf(rng, checkSeed(seed));
   const count = elements(shape);
   return () => generator.randn(count);
 }
 
-function generatorOf(rng: Rng, seed: bigint): TorchCpuGenerator | TorchCudaGenerator {
+/** The seed itself. Throws a RangeError where it is not a whole number from 0 to 2⁶⁴ − 1. */
+export function checkSeed(seed: number | bigint): bigint {
+  if (typeof seed === "number" && !Number.isSafeInteger(seed) || seed < 0 || seed >= 2n ** 64n) {
+    throw new RangeError(`Cannot draw noise with seed ${seed}: use a whole number from 0 to 2^64 - 1`);
+  }
+  return BigInt(seed);
+}
+
+/** The generator that a seed starts. */
+export function generatorOf(rng: Rng, seed: bigint): TorchCpuGenerator | TorchCudaGenerator {
   switch (rng) {
     case "nv":
       return new TorchCudaGenerator(seed);
