@@ -14,7 +14,17 @@ const farewellMs = 10_000;
 
 const options = readOptions();
 const model = findModel(options);
-const engine = createEngine({ model, vae: options.vae, gpu: options.gpu, log: console.error });
+const { modelsDir, memoryBudget: budget, keepAlive } = options;
+const engine = createEngine({
+  model,
+  vae: options.vae,
+  gpu: options.gpu,
+  budget,
+  hostBytes: Deno.systemMemoryInfo().total,
+  keepAlive,
+  homes: { modelsDir },
+  log: console.error,
+});
 const queue = new Queue({ capacity: options.queue });
 const pictures = new PictureReader();
 /** What is known of files that may be models, so that a listing opens none twice. */

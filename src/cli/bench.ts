@@ -22,8 +22,8 @@ async function printProfile(model: string, gpu: string | undefined, runs: number
   await make(engine, { steps: 1 });
   const { width, height } = engine.info.model.defaults;
   const canvas = engine.canvas({ images: 1, height, width });
-  for (const [name, plan] of Object.entries({ "guided step": canvas.step(2), decode: canvas.decode() })) {
-    const rows = await profile(plan, runs), total = rows.reduce((sum, { ms }) => sum + ms, 0);
+  for (const [name, open] of [["guided step", () => canvas.step(2)], ["decode", () => canvas.decode()]] as const) {
+    const plan = await open(), rows = await profile(plan, runs), total = rows.reduce((sum, { ms }) => sum + ms, 0);
     console.log(
       `\n${name}, ${width}×${height}: ${plan.report.dispatches} dispatches, ${
         total.toFixed(0)

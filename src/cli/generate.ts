@@ -83,11 +83,12 @@ export async function run(args: string[]): Promise<number> {
 async function generate({ fields, output, model, vae, gpu }: CommandLine): Promise<void> {
   const terminal = Deno.stderr.isTerminal();
   const progress = showProgress({ terminal, write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)) });
-  const modelsDir = Deno.env.get("MODELS_DIR");
+  const modelsDir = Deno.env.get("MODELS_DIR"), hostBytes = Deno.systemMemoryInfo().total;
   const engine = createEngine({
     model: locateModel(callersModel(model), { modelsDir: modelsDir && callersPath(modelsDir) }),
     vae: vae && callersPath(vae),
     gpu,
+    hostBytes,
     log: console.error,
   });
   using pictures = new PictureReader();

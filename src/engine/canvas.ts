@@ -1,10 +1,12 @@
 /** Everything one picture size needs on the GPU: state that the stages share, and a plan a stage, made when first used. */
 import { Graph, storageBytes } from "../graph/graph.ts";
-import { createStorage, freeze, type Plan } from "../graph/plan.ts";
+import { createStorage, freeze, type Plan, planBytes } from "../graph/plan.ts";
 import { advance, HISTORY_SLOTS, ROW_LENGTH, scaleLatents, startLatents } from "../ops/latents.ts";
 import { scale } from "../ops/elementwise.ts";
 import { filterScanlines, toPixels } from "../ops/pixels.ts";
+import type { Component } from "./component.ts";
 import type { StableDiffusion } from "./model.ts";
+import { Resident } from "./residency.ts";
 
 /** What plans are recorded for. */
 export interface CanvasSize {
@@ -17,9 +19,31 @@ export interface CanvasSize {
 
 /** How one stage is recorded into a graph. */
 export interface Recorder {
-  /** Whether the graph is one of the VAE's, which store their hidden states otherwise. */
-  isVAE: boolean;
+  /** The network whose weights it binds, where it binds any. */
+  network?: "textEncoder" | "unet" | "vae";
   record(graph: Graph): void;
+}
+
+/** A stage's graph, recorded: no weights have to be there for it. */
+export function record({ backend }: StableDiffusion, { network, record }: Recorder): Graph {
+  const graph = new Graph(network === "vae" ? backend.vaeTarget : backend.target);
+  record(graph);
+  return graph;
+}
+
+/** Values that the stages of one size hand on to each other, by name, with their bytes. */
+export function stateBytes(model: StableDiffusion, size: CanvasSize): Record<string, number> {
+  const { precision, vaeTarget } = model.backend, shape = latentShape(model, size), [, height, width, channels] = shape;
+  const { hidden_size, max_position_embeddings } = model.textEncoder.config;
+  const latents = storageBytes(shape, "f32");
+  return {
+    context: storageBytes([2 * size.images, max_position_embeddings, hidden_size], precision),
+    latents,
+    history: HISTORY_SLOTS * latents,
+    noise: latents,
+    posterior: latents,
+    moments: storageBytes([1, height, width, 2 * channels], vaeTarget.hiddenType),
+  };
 }
 
 /** [images, latent height, latent width, channels]. */
@@ -33,7 +57,7 @@ export function latentShape(
 /** Tokens `ids` [halves · images, tokens, 1] to `context`; the unconditional half first where there are two. */
 export function recordText({ textEncoder }: StableDiffusion, { images }: CanvasSize, halves: 1 | 2): Recorder {
   return {
-    isVAE: false,
+    network: "textEncoder",
     record(graph) {
       const ids = graph.input("ids", [halves * images, textEncoder.config.max_position_embeddings, 1], "u32");
       graph.keep("context", textEncoder.forward(ids));
@@ -44,7 +68,7 @@ export function recordText({ textEncoder }: StableDiffusion, { images }: CanvasS
 /** A picture `image` [1, height, width, 3] in [-1, 1] to the `moments` of its latents. */
 export function recordEncode({ vae, backend }: StableDiffusion, { height, width }: CanvasSize): Recorder {
   return {
-    isVAE: true,
+    network: "vae",
     record(graph) {
       const image = graph.input("image", [1, height, width, vae.config.in_channels], backend.precision);
       graph.keep("moments", vae.encode(image));
@@ -56,7 +80,6 @@ export function recordEncode({ vae, backend }: StableDiffusion, { height, width 
 export function recordStart(model: StableDiffusion, size: CanvasSize, { fromImage }: { fromImage: boolean }): Recorder {
   const shape = latentShape(model, size), [, height, width, channels] = shape;
   return {
-    isVAE: false,
     record(graph) {
       const f32 = (name: string, shape: readonly number[]) => graph.input(name, shape, "f32");
       const [latents, noise, start] = [f32("latents", shape), f32("noise", shape), f32("start", [4])];
@@ -72,7 +95,7 @@ export function recordStep(model: StableDiffusion, size: CanvasSize, halves: 1 |
   const { unet, textEncoder, backend: { precision: dtype } } = model, shape = latentShape(model, size);
   const { hidden_size, max_position_embeddings } = textEncoder.config, { time_cond_proj_dim } = unet.config;
   return {
-    isVAE: false,
+    network: "unet",
     record(graph) {
       const latents = graph.input("latents", shape, "f32");
       const history = graph.input("history", [HISTORY_SLOTS, ...shape], "f32");
@@ -92,7 +115,7 @@ export function recordStep(model: StableDiffusion, size: CanvasSize, halves: 1 |
 export function recordDecode(model: StableDiffusion, size: CanvasSize): Recorder {
   const { vae, backend } = model, [, ...shape] = latentShape(model, size);
   return {
-    isVAE: true,
+    network: "vae",
     record(graph) {
       const code = graph.input("code", [1, ...shape], "f32");
       const image = vae.decode(scale(code, 1 / vae.config.scaling_factor, backend.precision));
@@ -102,75 +125,143 @@ export function recordDecode(model: StableDiffusion, size: CanvasSize): Recorder
   };
 }
 
-/** The plans of one size; `context`, `latents`, `history`, `noise` and `posterior` are one buffer in all of them. */
+/** The state of one size, in buffers. */
+class State extends Resident {
+  readonly #sizes: Record<string, number>;
+  #buffers: Record<string, GPUBuffer> = {};
+
+  constructor(name: string, readonly model: StableDiffusion, size: CanvasSize) {
+    super(name, model.backend.residency);
+    this.#sizes = stateBytes(model, size);
+  }
+
+  override get bytes(): number {
+    return Object.values(this.#buffers).reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** The buffers, made if they are not there. */
+  load(): Record<string, GPUBuffer> {
+    if (this.bytes === 0) {
+      const { device, residency } = this.model.backend, sizes = Object.entries(this.#sizes);
+      residency.makeRoom(this.name, sizes.reduce((sum, [, bytes]) => sum + Math.max(16, bytes), 0), []);
+      this.#buffers = Object.fromEntries(sizes.map(([name, bytes]) => [name, createStorage(device, name, bytes)]));
+      this.arrive();
+    } else this.use();
+    return this.#buffers;
+  }
+
+  protected override drop(): void {
+    for (const buffer of Object.values(this.#buffers)) this.model.backend.device.memory.free(buffer);
+    this.#buffers = {};
+  }
+}
+
+/** One stage's plan: recorded and bound when it is asked for, and again after it, its weights or its state had to go. */
+class Stage extends Resident {
+  readonly #model: StableDiffusion;
+  readonly #state: State;
+  readonly #recorder: Recorder;
+  readonly #component?: Component;
+  #plan?: Plan;
+  #bytes = 0;
+
+  constructor(name: string, model: StableDiffusion, state: State, recorder: Recorder) {
+    const component = recorder.network && model.components[recorder.network];
+    super(name, model.backend.residency, component ? [state, component] : [state]);
+    [this.#model, this.#state, this.#recorder, this.#component] = [model, state, recorder, component];
+  }
+
+  override get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The plan, its weights and state on the device; everything else there may have to go for it. */
+  async plan(): Promise<Plan> {
+    if (this.#plan) {
+      this.use();
+      return this.#plan;
+    }
+    const { device, residency } = this.#model.backend, component = this.#component;
+    const shared = this.#state.load(), graph = record(this.#model, this.#recorder);
+    const bytes = planBytes(graph, new Set(Object.keys(shared)));
+    await component?.load({ more: bytes, needed: [this.#state] });
+    residency.makeRoom(this.name, bytes, component ? [this.#state, component] : [this.#state]);
+    this.#plan = freeze(device, graph, shared);
+    this.#bytes = bytes;
+    this.arrive();
+    return this.#plan;
+  }
+
+  protected override drop(): void {
+    this.#plan?.[Symbol.dispose]();
+    this.#plan = undefined;
+    this.#bytes = 0;
+  }
+}
+
+/**
+ * The stages of one size; `context`, `latents`, `history`, `noise`, `posterior` and `moments` are one buffer in all of
+ * them. Asking for a stage brings what it needs to the device, and may free what another one of any size needs.
+ */
 export class Canvas implements Disposable {
-  readonly #plans = new Map<string, Plan>();
-  readonly #shared: Record<string, GPUBuffer>;
+  readonly #stages = new Map<string, Stage>();
+  readonly #state: State;
   /** [images, latent height, latent width, channels]. */
   readonly latentShape: readonly [number, number, number, number];
 
   constructor(readonly model: StableDiffusion, readonly size: CanvasSize) {
-    const { device, precision } = model.backend;
     this.latentShape = latentShape(model, size);
-    const { hidden_size, max_position_embeddings } = model.textEncoder.config;
-    const context = storageBytes([2 * size.images, max_position_embeddings, hidden_size], precision);
-    const latents = storageBytes(this.latentShape, "f32");
-    const bytes = { context, latents, history: HISTORY_SLOTS * latents, noise: latents, posterior: latents };
-    this.#shared = Object.fromEntries(
-      Object.entries(bytes).map(([name, bytes]) => [name, createStorage(device, name, bytes)]),
-    );
+    this.#state = new State(this.#name("state"), model, size);
   }
 
   /** The buffer of the latents, f32, their channels padded to whole vec4s. */
   get latents(): GPUBuffer {
-    return this.#shared.latents;
+    return this.#state.load().latents;
   }
 
   /** Bytes on the GPU besides the weights. */
   get bytes(): number {
-    const shared = Object.values(this.#shared).reduce((sum, buffer) => sum + buffer.size, 0);
-    return [...this.#plans.values()].reduce((sum, { report }) => sum + report.slotBytes + report.namedBytes, shared);
+    return [...this.#stages.values()].reduce((sum, { bytes }) => sum + bytes, this.#state.bytes);
   }
 
-  text(halves: 1 | 2): Plan {
+  text(halves: 1 | 2): Promise<Plan> {
     return this.#plan(`text ${halves}`, () => recordText(this.model, this.size, halves));
   }
 
-  encode(): Plan {
+  encode(): Promise<Plan> {
     return this.#plan("encode", () => recordEncode(this.model, this.size));
   }
 
-  start({ fromImage }: { fromImage: boolean }): Plan {
-    const shared: Record<string, GPUBuffer> = fromImage ? { moments: this.encode().buffer("moments") } : {};
-    return this.#plan(
-      fromImage ? "start from image" : "start",
-      () => recordStart(this.model, this.size, { fromImage }),
-      shared,
-    );
+  start({ fromImage }: { fromImage: boolean }): Promise<Plan> {
+    const name = fromImage ? "start from image" : "start";
+    return this.#plan(name, () => recordStart(this.model, this.size, { fromImage }));
   }
 
-  step(halves: 1 | 2): Plan {
+  step(halves: 1 | 2): Promise<Plan> {
     return this.#plan(`step ${halves}`, () => recordStep(this.model, this.size, halves));
   }
 
-  decode(): Plan {
+  decode(): Promise<Plan> {
     return this.#plan("decode", () => recordDecode(this.model, this.size));
   }
 
-  #plan(name: string, recorder: () => Recorder, shared: Record<string, GPUBuffer> = {}): Plan {
-    let plan = this.#plans.get(name);
-    if (!plan) {
-      const { device, target, vaeTarget } = this.model.backend, { isVAE, record } = recorder();
-      const graph = new Graph(isVAE ? vaeTarget : target);
-      record(graph);
-      this.#plans.set(name, plan = freeze(device, graph, { ...this.#shared, ...shared }));
+  #plan(name: string, recorder: () => Recorder): Promise<Plan> {
+    let stage = this.#stages.get(name);
+    if (!stage) {
+      stage = new Stage(this.#name(name), this.model, this.#state, recorder());
+      this.#stages.set(name, stage);
     }
-    return plan;
+    return stage.plan();
   }
 
+  #name(stage: string): string {
+    const { images, height, width } = this.size;
+    return `${this.model.name} ${stage}, ${images > 1 ? `${images} of ` : ""}${width}x${height}`;
+  }
+
+  /** Frees the state and every plan. */
   [Symbol.dispose](): void {
-    for (const plan of this.#plans.values()) plan[Symbol.dispose]();
-    this.#plans.clear();
-    for (const buffer of Object.values(this.#shared)) buffer.destroy();
+    for (const stage of this.#stages.values()) stage.evict();
+    this.#state.evict();
   }
 }

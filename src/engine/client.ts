@@ -1,5 +1,14 @@
 /** The Worker that owns the GPU, as everything outside it sees it: this is the only file that knows there is one. */
-import type { EngineFailure, EngineInfo, FromWorker, JobEvent, Precision, ToWorker } from "./protocol.ts";
+import type {
+  EngineFailure,
+  EngineInfo,
+  FromWorker,
+  JobEvent,
+  MemoryReport,
+  ModelInfo,
+  StartOptions,
+  ToWorker,
+} from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 
 /** A job or an engine that failed, with the failure's code. */
@@ -23,6 +32,13 @@ export interface Engine {
   /** Resolves once pictures can be made; rejects with an EngineError when the model or a device cannot be had. */
   readonly ready: Promise<EngineInfo>;
   readonly status: EngineStatus;
+  /** What device memory is used for, as of the last change; undefined until the engine is ready. */
+  readonly memory: MemoryReport | undefined;
+  /**
+   * What requests for a model depend on: its defaults and limits. The engine looks at a model once; while it makes a
+   * picture that may take as long as a step. Rejects with an EngineError where there is no such model.
+   */
+  describe(model: string): Promise<ModelInfo>;
   /**
    * Runs one job and yields its events as they come, whether or not they are read. Fails with an EngineError, or with
    * the signal's reason once the engine has given the job up; cancelling the stream gives it up as well.
@@ -32,14 +48,7 @@ export interface Engine {
   close(): void;
 }
 
-export interface EngineOptions {
-  /** A folder or file in one of the layouts that `weights/README.md` describes. */
-  model: string;
-  /** A VAE to take instead of the model's own: a file or a folder. */
-  vae?: string;
-  /** Index or part of the name of the adapter. */
-  gpu?: string;
-  precision?: Precision;
+export interface EngineOptions extends StartOptions {
   /** Takes what the engine has to tell whoever runs it, a line at a time. */
   log?: (line: string) => void;
   /** The Worker's module: another one that speaks the same protocol. */
@@ -67,13 +76,16 @@ interface Job {
 
 /** Starts the Worker, which loads the model and opens the device. */
 export function createEngine(
-  { model, vae, gpu, precision, log = () => {}, module = new URL("./worker.ts", import.meta.url) }: EngineOptions,
+  { log = () => {}, module = new URL("./worker.ts", import.meta.url), ...options }: EngineOptions,
 ): Engine {
   const worker = new Worker(module, { type: "module", name: "engine", deno: { permissions } });
   const jobs = new Map<string, Job>();
   const ready = Promise.withResolvers<EngineInfo>();
   ready.promise.catch(() => {}); // whoever awaits it hears of it; nobody has to
   let status: EngineStatus = { state: "loading" };
+  let memory: MemoryReport | undefined;
+  /** What has been asked about models, by their names; what failed is asked again. */
+  const described = new Map<string, PromiseWithResolvers<ModelInfo>>();
 
   const send = (message: ToWorker) => worker.postMessage(message);
 
@@ -90,6 +102,7 @@ export function createEngine(
     if (status.state !== "failed") status = { state: "failed", error };
     ready.reject(error);
     for (const id of [...jobs.keys()]) finish(id)?.controller.error(error);
+    for (const { reject } of described.values()) reject(error);
   }
 
   worker.onmessage = ({ data: message }: MessageEvent<FromWorker>) => {
@@ -100,6 +113,16 @@ export function createEngine(
       case "ready":
         status = { state: "ready", info: message.info };
         ready.resolve(message.info);
+        return;
+      case "memory":
+        memory = message.report;
+        return;
+      case "described":
+        described.get(message.id)?.resolve(message.info);
+        return;
+      case "undescribed":
+        described.get(message.id)?.reject(errorOf(message.error));
+        described.delete(message.id);
         return;
       case "unready":
         fail(message.error);
@@ -133,12 +156,27 @@ export function createEngine(
     worker.terminate();
   };
   worker.onmessageerror = () => fail({ code: "internal", message: "The engine's Worker sent what cannot be read" });
-  send({ type: "start", model, vae, gpu, precision });
+  send({ type: "start", options });
 
   return {
     ready: ready.promise,
     get status() {
       return status;
+    },
+    get memory() {
+      return memory;
+    },
+
+    async describe(model) {
+      const info = await ready.promise;
+      if (status.state === "failed") throw status.error;
+      if (model === info.model.name) return info;
+      let asked = described.get(model);
+      if (!asked) {
+        described.set(model, asked = Promise.withResolvers());
+        send({ type: "describe", id: model, model });
+      }
+      return await asked.promise;
     },
 
     generate(id, request, signal) {

@@ -1,76 +1,56 @@
-/** One loaded model on one device, making one picture at a time: what the Worker wraps in messages. */
-import { basename, resolve } from "node:path";
-import type { ModelFolder } from "../checkpoint/folder.ts";
+/** One device and the models on it, making one picture at a time: what the Worker wraps in messages. */
 import { openModel } from "../checkpoint/model.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
-import {
-  createTrajectory,
-  parseSchedulerJson,
-  type SchedulerJson,
-  type Trajectory,
-  UnsupportedScheduleError,
-} from "../samplers/mod.ts";
-import { gaussian } from "../tensor/random.ts";
-import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
+import { defaultBudget } from "./budget.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
 import { lowerFirst } from "./fields.ts";
-import { sizeLimits, whyTooLarge } from "./limits.ts";
-import { createBackend, loadStableDiffusion, type StableDiffusion } from "./model.ts";
-import { Pipeline, type PipelineInput } from "./pipeline.ts";
-import type { EngineInfo, JobEvent, ModelDefaults, Precision } from "./protocol.ts";
-import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
+import { listModels, type ModelHomes } from "./locate.ts";
+import { type Backend, createBackend } from "./model.ts";
+import type { EngineInfo, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
+import type { GenerateRequest } from "./request.ts";
+import { type Progress, RefusedError, ServedModel } from "./served_model.ts";
+
+export { type Progress, RefusedError } from "./served_model.ts";
 
 /** What to load, where. */
 export interface EngineConfig {
-  /** A model: a folder or a single file. */
+  /** The model that is used where a request names none: a folder or a single file. */
   model: string;
-  /** A VAE to take instead of the model's own: a file or a folder. */
+  /** A VAE to take instead of that model's own: a file or a folder. */
   vae?: string;
   gpu?: string;
   /** How activations and weights are stored: f16 where the device has it and is no software adapter, unless said. */
   precision?: Precision;
+  /** Bytes of device memory that may be used at once; chosen from `hostBytes` and the adapter where absent. */
+  budget?: number;
+  /** Bytes of memory that this machine has. */
+  hostBytes?: number;
+  /** Where further models are looked up by name. */
+  homes?: ModelHomes;
   log(line: string): void;
 }
 
-/** A request that cannot be run as it is; the message says why. */
-export class RefusedError extends Error {
-  override name = "RefusedError";
-  /** The field at fault, as clients know it. */
-  readonly field?: string;
-  constructor(message: string, { field, ...options }: ErrorOptions & { field?: string } = {}) {
-    super(message, options);
-    this.field = field;
-  }
-}
-
-/** An event of a job without the job's id. */
-export type Progress = JobEvent extends infer Event ? Event extends { id: string } ? Omit<Event, "id"> : never : never;
-
-/** Sizes whose verdict is kept. */
-const rememberedSizes = 1000;
-
-/** Defaults of a folder without defaults.json. */
-const fallback = { steps: 20, guidanceScale: 7, sampler: "euler_a", scheduler: "automatic" };
+/** Models whose small files are kept in memory, whatever their weights do. */
+const keptModels = 8;
 
 export class Engine implements Disposable {
-  readonly #pipeline: Pipeline;
-  readonly #schedule: SchedulerJson;
-  /** What {@link whyTooLarge} said of the sizes asked for so far. */
-  readonly #sizes = new Map<string, string | undefined>();
+  /** Opened so far by name, least recently used first; the one used by default is always among them. */
+  readonly #models = new Map<string, ServedModel>();
+  /** What headers said of files that may be models. */
+  readonly #headers = new Map<string, boolean>();
 
   private constructor(
-    readonly device: Device,
-    readonly model: StableDiffusion,
-    readonly folder: ModelFolder,
-    readonly tokenizer: ClipTokenizer,
+    readonly backend: Backend,
     readonly info: EngineInfo,
+    readonly standard: ServedModel,
+    readonly config: EngineConfig,
   ) {
-    this.#pipeline = new Pipeline(model);
-    this.#schedule = parseSchedulerJson(folder.scheduler ?? "{}");
+    this.#models.set(info.model.name, standard);
   }
 
   /** Opens the device, loads the model and makes a first picture of one step, which compiles every kernel. */
-  static async open({ model: path, vae, gpu, precision, log }: EngineConfig): Promise<Engine> {
+  static async open(config: EngineConfig): Promise<Engine> {
+    const { model: path, vae, gpu, precision, log } = config;
     const timing: Record<string, number> = {};
     let mark = performance.now();
     const lap = (stage: string) => {
@@ -81,35 +61,47 @@ export class Engine implements Disposable {
     const folder = openModel(path, { vae }); // before the device: a wrong path should be said at once
     const device = stack.use(await openDevice({ gpu }));
     lap("device");
-    const backend = createBackend(device, precision ?? (device.f16 && !device.software ? "f16" : "f32"));
-    const model = stack.use(await loadStableDiffusion(backend, folder, log));
-    lap("weights");
-    const tokenizer = loadTokenizer(folder.folder("tokenizer"), { padToken: folder.padToken });
-    lap("tokenizer");
+    const budget = config.budget ?? defaultBudget(device, config.hostBytes);
+    const backend = createBackend(device, precision ?? (device.f16 && !device.software ? "f16" : "f32"), { budget });
+    const model = stack.use(ServedModel.open(backend, path, { folder, log }));
+    lap("model");
     const { name, backend: adapterBackend, software } = device;
-    const engine = new Engine(device, model, folder, tokenizer, {
-      model: { name: basename(resolve(path)).replace(/\.safetensors$/, ""), defaults: defaultsOf(folder, model) },
-      adapter: { name, backend: adapterBackend, software },
-      precision: backend.precision,
-      limits: sizeLimits(model),
-      timing,
-    });
-    stack.use(engine.#pipeline);
-    engine.#checkDefaults(path);
-    await engine.#warm();
+    const adapter = { name, backend: adapterBackend, software };
+    const engine = new Engine(backend, { ...model.info, adapter, precision: backend.precision, timing }, model, config);
+    await model.warm();
     lap("warm");
     stack.move();
     return engine;
   }
 
-  /** The plans of a size, for profiles. */
+  get device(): Device {
+    return this.backend.device;
+  }
+
+  /** The stages of a size of the default model, for profiles. */
   canvas(size: CanvasSize): Canvas {
-    return this.#pipeline.canvas(size);
+    return this.standard.pipeline.canvas(size);
   }
 
   /** Bytes on the GPU: weights, and plans of the sizes kept. */
   get bytes(): number {
-    return this.model.weightBytes + this.#pipeline.bytes;
+    return this.device.memory.used;
+  }
+
+  /** What device memory is used for. */
+  get memory(): MemoryReport {
+    const { memory, budget, residents, evictions } = this.backend.residency;
+    const { used, peak, bytes } = memory;
+    const list = Array.from(residents, ({ name, bytes }) => ({ name, bytes }));
+    return { budget: Number.isFinite(budget) ? budget : undefined, used, peak, bytes, residents: list, evictions };
+  }
+
+  /**
+   * What requests for a model depend on; without a name the default one's.
+   * @throws {RefusedError} when there is none of that name, or it does not run here.
+   */
+  describe(name?: string): ModelInfo {
+    return this.#model(name).info;
   }
 
   /**
@@ -117,124 +109,41 @@ export class Engine implements Disposable {
    * @throws {RefusedError} when the request cannot be run as it is.
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
-    const [conditional, unconditional] = [request.prompt, request.negativePrompt].map((text) =>
-      this.tokenizer.encode(text)
-    );
-    const { width, height, guidanceScale, initImage } = request;
-    const tooLarge = this.#whyTooLarge(height, width);
-    if (tooLarge) throw new RefusedError(`Cannot make a picture of ${width}x${height}: ${tooLarge}`);
-    const input: PipelineInput = {
-      images: 1,
-      width,
-      height,
-      guidanceScale,
-      initImage,
-      conditional: [Uint32Array.from(conditional.ids)],
-      unconditional: [Uint32Array.from(unconditional.ids)],
-      trajectory: this.#trajectory(request),
-      noise: this.#noise(request),
-    };
-    yield { type: "started", truncatedTokens: conditional.truncated + unconditional.truncated };
+    yield* this.#model(request.model).generate(request, signal);
+  }
+
+  /** Gives all device memory back; the next request brings what it needs from the page cache. */
+  unload(): void {
+    this.backend.residency.clear();
+  }
+
+  #model(name: string = this.info.model.name): ServedModel {
+    const model = this.#models.get(name) ?? this.#open(name);
+    this.#models.delete(name);
+    this.#models.set(name, model);
+    for (const [old, other] of this.#models) {
+      if (this.#models.size <= keptModels) break;
+      if (other === this.standard) continue;
+      this.#models.delete(old);
+      other[Symbol.dispose]();
+    }
+    return model;
+  }
+
+  /** Only names are looked up, never paths: this one came with a request. */
+  #open(name: string): ServedModel {
+    const found = listModels(this.config.homes, this.#headers).find((model) => model.name === name);
+    if (!found) throw new RefusedError(`There is no model ${JSON.stringify(name)}`, { field: "model" });
     try {
-      const steps = this.#pipeline.denoise(input);
-      let next = await steps.next();
-      for (; !next.done; next = await steps.next()) {
-        yield { type: "step", ...next.value };
-        await turn(); // so that a cancellation that has arrived is heard
-        if (signal.aborted) return yield { type: "cancelled" };
-      }
-      await this.#pipeline.decode(next.value);
-      for await (const band of this.#pipeline.scanlines(next.value)) {
-        yield { type: "rows", ...band };
-        await turn();
-        if (signal.aborted) return yield { type: "cancelled" };
-      }
-      yield { type: "done", timing: this.#pipeline.timing };
-    } catch (error) {
-      this.#pipeline.clear(); // a plan may be half made: the next job makes its own
-      throw error;
-    }
-  }
-
-  #trajectory({ sampler, scheduler, steps, eta, strength, initImage }: GenerateRequest): Trajectory {
-    try {
-      const options = { steps, eta, scheduler, strength: initImage ? strength : undefined };
-      return createTrajectory(sampler, this.#schedule, options);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      // The other ways in which a run cannot be are refused before it comes here.
-      const field = error instanceof UnsupportedScheduleError ? "sampler" : "steps";
-      throw new RefusedError(error.message, { cause: error, field });
-    }
-  }
-
-  /** Defaults that make no request would fail every client that relies on them: they fail the model instead. */
-  #checkDefaults(path: string): void {
-    try {
-      this.#trajectory(parseRequest(new Map([["prompt", ""]]), this.info).request);
-    } catch (error) {
-      if (!(error instanceof RequestError || error instanceof RefusedError)) throw error;
-      const single = /\.safetensors$/.test(path);
-      const file = single ? path.replace(/\.safetensors$/, ".json") : `${path}/defaults.json`;
-      throw new Error(`Cannot use the defaults of ${file}: ${lowerFirst(error.message)}`, { cause: error });
-    }
-  }
-
-  #noise({ seed, rng, height, width }: GenerateRequest): () => Float32Array {
-    const { vae } = this.model;
-    return gaussian({ seed, rng, shape: [vae.config.latent_channels, height / vae.scale, width / vae.scale] });
-  }
-
-  /** Recording three plans takes some 30 ms: once a size. */
-  #whyTooLarge(height: number, width: number): string | undefined {
-    const key = `${height} ${width}`;
-    if (!this.#sizes.has(key)) {
-      if (this.#sizes.size >= rememberedSizes) this.#sizes.clear();
-      this.#sizes.set(key, whyTooLarge(this.model, height, width));
-    }
-    return this.#sizes.get(key);
-  }
-
-  /**
-   * Drivers compile a kernel when it first runs, so both ways to begin and all other stages run once at the default
-   * size: image-to-image with guidance, then text-to-image without.
-   */
-  async #warm(): Promise<void> {
-    const { width, height } = this.info.model.defaults;
-    const request: GenerateRequest = {
-      prompt: "",
-      negativePrompt: "",
-      width,
-      height,
-      steps: 1,
-      guidanceScale: 2,
-      sampler: "euler_a",
-      scheduler: "automatic",
-      seed: 0,
-      rng: "nv",
-      eta: 0,
-      strength: 1,
-    };
-    const fromPicture = { ...request, initImage: new Uint8Array(3 * width * height) };
-    for (const each of [fromPicture, { ...request, guidanceScale: 1 }]) {
-      for await (const _ of this.generate(each, AbortSignal.any([]))) { /* the picture is nobody's */ }
+      return ServedModel.open(this.backend, found.path, { log: this.config.log });
+    } catch (cause) {
+      if (!(cause instanceof Error)) throw cause;
+      throw new RefusedError(`Cannot use the model ${name}: ${lowerFirst(cause.message)}`, { cause, field: "model" });
     }
   }
 
   [Symbol.dispose](): void {
-    this.#pipeline[Symbol.dispose]();
-    this.model[Symbol.dispose]();
+    for (const model of this.#models.values()) model[Symbol.dispose]();
     this.device[Symbol.dispose]();
   }
-}
-
-/** Lets messages that have arrived be handled. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-function defaultsOf({ defaults = {} }: ModelFolder, { unet, vae }: StableDiffusion): ModelDefaults {
-  const side = unet.config.sample_size * vae.scale;
-  const { width = side, height = side, cfg_scale = fallback.guidanceScale, ...rest } = defaults;
-  return { ...fallback, ...rest, width, height, guidanceScale: cfg_scale };
 }

@@ -75,6 +75,35 @@ export function decimal(
   };
 }
 
+const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Days of the longest time that is counted: what is to last longer lasts for ever. */
+const longestDays = 24;
+
+/** A time in milliseconds, of text or a number of seconds: see {@link parseDuration}. */
+export const duration: Field<number> = {
+  schema: { type: ["string", "number"], examples: ["5m", "30s", 0, -1] },
+  parse(name, value) {
+    const ms = typeof value === "number"
+      ? parseDuration(`${value}`)
+      : typeof value === "string" && parseDuration(value);
+    if (typeof ms === "number") return ms;
+    throw wrong(name, "a time like 5m, 30s or 1h30m, a number of seconds, or -1 for ever", value);
+  },
+};
+
+/** Milliseconds of a time like "5m", "1h30m" or "90", which is seconds; Infinity below zero, undefined of no time. */
+export function parseDuration(value: string): number | undefined {
+  const [, sign, rest] = /^(-?)([\d.a-z]+)$/.exec(value) ?? [];
+  if (rest === undefined) return undefined;
+  let ms = 0;
+  if (/^(\d{1,15}(\.\d*)?|\.\d+)$/.test(rest)) ms = 1000 * Number(rest);
+  else {
+    if (!/^(\d{1,15}(\.\d+)?(ms|s|m|h|d))+$/.test(rest)) return undefined;
+    for (const [, count, unit] of rest.matchAll(/([\d.]+)(ms|s|m|h|d)/g)) ms += Number(count) * milliseconds[unit];
+  }
+  return sign || ms > longestDays * milliseconds.d ? Infinity : ms;
+}
+
 /** One of a few names. */
 export function choice<const Name extends string>(names: readonly Name[]): Field<Name> {
   return {

@@ -1,28 +1,77 @@
 /** What sizes a device can run: found by recording the plans, which allocates nothing. */
-import { Graph, Value } from "../graph/graph.ts";
-import { recordDecode, recordEncode, recordStep } from "./canvas.ts";
+import { Value } from "../graph/graph.ts";
+import { planBytes } from "../graph/plan.ts";
+import {
+  type CanvasSize,
+  record,
+  recordDecode,
+  recordEncode,
+  recordStart,
+  recordStep,
+  recordText,
+  stateBytes,
+} from "./canvas.ts";
 import type { StableDiffusion } from "./model.ts";
-import type { EngineInfo } from "./protocol.ts";
+import type { ModelInfo } from "./protocol.ts";
+import { overBudget } from "./residency.ts";
 
 /** Largest side, in pixels, whatever the memory: pictures beyond are not what these models make. */
 const largestSide = 2048;
 /** Sides are searched in steps of this many pixels. */
 const sideStep = 64;
 
+/** The stages that a picture of a size may need, by what a sentence calls them. */
+function recorders(model: StableDiffusion, size: CanvasSize) {
+  return {
+    "the U-Net's step": recordStep(model, size, 2),
+    "the VAE's decoder": recordDecode(model, size),
+    "the VAE's encoder": recordEncode(model, size),
+    "the start": recordStart(model, size, { fromImage: true }),
+    "the text encoder": recordText(model, size, 2),
+  };
+}
+
+/** A stage alone on the device: how much memory it takes, and why it cannot run whatever there is. */
+interface Need {
+  stage: string;
+  bytes: number;
+  problem?: string;
+}
+
+function* needs(model: StableDiffusion, height: number, width: number): Generator<Need> {
+  const { backend: { device }, components } = model, size = { images: 1, height, width };
+  const state = stateBytes(model, size), shared = new Set(Object.keys(state));
+  const common = Object.values(state).reduce((sum, bytes) => sum + Math.max(16, bytes), 0);
+  for (const [stage, recorder] of Object.entries(recorders(model, size))) {
+    const graph = record(model, recorder), component = recorder.network && components[recorder.network];
+    let problem: string | undefined;
+    for (const { kernel, operands, writes } of graph.dispatches) {
+      const written = operands[writes], bytes = written instanceof Value ? written.storage.bytes : 0;
+      if (bytes > device.maxBinding) {
+        problem ??= `${kernel.name} would write ${bytes} bytes, ${device.maxBinding} at most`;
+      }
+    }
+    const plan = planBytes(graph, shared);
+    const bytes = common + (component ? component.size + Math.max(plan, component.staging) : plan);
+    yield { stage, bytes, problem };
+  }
+}
+
+/** Bytes of device memory without which no picture of this size is made: the largest stage's. */
+export function neededBytes(model: StableDiffusion, height: number, width: number): number {
+  return Math.max(...Array.from(needs(model, height, width), ({ bytes }) => bytes));
+}
+
 /**
  * Why a picture of this size cannot be made, or undefined: a kernel would loop or dispatch beyond what the driver runs,
- * or a value is larger than the device binds.
+ * a value is larger than the device binds, or a stage would pass the memory budget even alone.
  */
 export function whyTooLarge(model: StableDiffusion, height: number, width: number): string | undefined {
-  const { device, target, vaeTarget } = model.backend, size = { images: 1, height, width };
+  const { budget } = model.backend.residency;
   try {
-    for (const record of [recordStep(model, size, 2), recordDecode(model, size), recordEncode(model, size)]) {
-      const graph = new Graph(record.isVAE ? vaeTarget : target);
-      record.record(graph);
-      for (const { kernel, operands, writes } of graph.dispatches) {
-        const written = operands[writes], bytes = written instanceof Value ? written.storage.bytes : 0;
-        if (bytes > device.maxBinding) return `${kernel.name} would write ${bytes} bytes, ${device.maxBinding} at most`;
-      }
+    for (const { stage, bytes, problem } of needs(model, height, width)) {
+      if (problem) return problem;
+      if (bytes > budget) return `${stage} ${overBudget(bytes, budget)}`;
     }
   } catch (error) {
     if (error instanceof RangeError) return error.message;
@@ -30,13 +79,43 @@ export function whyTooLarge(model: StableDiffusion, height: number, width: numbe
   }
 }
 
-/** The largest square that {@link whyTooLarge} lets through, by bisection. */
-export function sizeLimits(model: StableDiffusion): EngineInfo["limits"] {
-  let fits = 1, tooLarge = largestSide / sideStep + 1; // in sideSteps
+/** The largest square that {@link whyTooLarge} lets through, by bisection; no pixels where not the least does. */
+export function sizeLimits(model: StableDiffusion): ModelInfo["limits"] {
+  const side = sideStep * largestOf(largestSide / sideStep, (count) => [count * sideStep, count * sideStep], model);
+  return { maxSide: largestSide, maxPixels: side ** 2, multiple: model.vae.scale };
+}
+
+/** The largest size that is made and about as wide to its height as this one, or undefined where there is none. */
+export function largestOfShape(
+  model: StableDiffusion,
+  height: number,
+  width: number,
+): { height: number; width: number } | undefined {
+  const multiple = model.vae.scale, longest = Math.min(largestSide, Math.max(height, width));
+  const scaled = (count: number): [height: number, width: number] => {
+    const shrink = count * multiple / Math.max(height, width);
+    return [height, width].map((side) => Math.max(1, Math.round(side * shrink / multiple)) * multiple) as [
+      number,
+      number,
+    ];
+  };
+  const count = largestOf(Math.floor(longest / multiple), scaled, model);
+  if (count === 0) return undefined;
+  const [most, wide] = scaled(count);
+  return { height: most, width: wide };
+}
+
+/** The largest count up to `most` whose size {@link whyTooLarge} lets through, by bisection; 0 where not even 1 does. */
+function largestOf(
+  most: number,
+  sizeOf: (count: number) => [height: number, width: number],
+  model: StableDiffusion,
+): number {
+  let fits = 0, tooLarge = most + 1;
   while (tooLarge - fits > 1) {
-    const middle = fits + tooLarge >> 1, side = middle * sideStep;
-    if (whyTooLarge(model, side, side)) tooLarge = middle;
+    const middle = fits + tooLarge >> 1;
+    if (whyTooLarge(model, ...sizeOf(middle))) tooLarge = middle;
     else fits = middle;
   }
-  return { maxSide: largestSide, maxPixels: (fits * sideStep) ** 2, multiple: model.vae.scale };
+  return fits;
 }

@@ -26,7 +26,7 @@ const storedTypes: Readonly<Record<string, { STORED: number; bytes: number }>> =
   bf16: { STORED: 2, bytes: 2 },
 };
 
-/** Bytes that wait on the GPU to be packed; WebGPU holds a copy of as many meanwhile. */
+/** Bytes that wait on the GPU to be packed, at most; WebGPU holds a copy of as many for each submit in flight. */
 const stagingBytes = 16 << 20;
 /** Submits in flight before the host waits: without a wait the staged copies of a whole model pile up. */
 const submitsInFlight = 4;
@@ -45,15 +45,83 @@ export class Weights implements Disposable {
   readonly #resources: (GPUBuffer | GPUTexture)[] = [];
   bytes = 0;
 
-  add(resource: GPUBuffer | GPUTexture, bytes: number): void {
-    this.#resources.push(resource);
+  constructor(readonly device: Device) {}
+
+  buffer(label: string, size: number): GPUBuffer {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+    const buffer = this.device.memory.buffer("weights", { label, size, usage });
+    this.#resources.push(buffer);
+    this.bytes += size;
+    return buffer;
+  }
+
+  /** A storage texture of whole rows for `texels`. */
+  texture(label: string, texels: number, format: "rgba16float" | "rgba32float"): GPUTexture {
+    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC;
+    const size = [Math.min(texels, textureWidth), Math.ceil(texels / textureWidth)];
+    const bytes = textureBytes(texels, format);
+    const texture = this.device.memory.texture("weights", { label, size, format, usage }, bytes);
+    this.#resources.push(texture);
     this.bytes += bytes;
+    return texture;
   }
 
   [Symbol.dispose](): void {
-    for (const resource of this.#resources.splice(0)) resource.destroy();
+    for (const resource of this.#resources.splice(0)) this.device.memory.free(resource);
     this.bytes = 0;
   }
+}
+
+function textureBytes(texels: number, format: "rgba16float" | "rgba32float"): number {
+  const width = Math.min(texels, textureWidth);
+  return width * Math.ceil(texels / width) * (format === "rgba16float" ? 8 : 16);
+}
+
+/** Vec4s of a parameter as it lies on the GPU. */
+function packedSize4({ layout, shape }: Parameter): number {
+  switch (layout) {
+    case "vector":
+      return Math.ceil(elements(shape) / 4);
+    case "rows":
+      return shape[0] * Math.ceil(elements(shape.slice(1)) / 4);
+    case "matmul":
+      return elements(shape.slice(2)) * Math.ceil(shape[1] / 4) * 4 * Math.ceil(shape[0] / 4);
+    default:
+      return layout satisfies never;
+  }
+}
+
+/** Bytes that the parameters of `module` take on the GPU. */
+export function weightsBytes(module: Module, { weightType, weightStorage }: Target): number {
+  let bytes = 0;
+  for (const [, parameter] of module.parameters()) {
+    const size4 = packedSize4(parameter), type = parameter.layout === "vector" ? "f32" : weightType;
+    if (parameter.layout === "matmul" && weightStorage === "texture") bytes += textureBytes(size4, textureFormat(type));
+    else bytes += size4 * (type === "f16" ? 8 : 16);
+  }
+  return bytes;
+}
+
+function textureFormat(type: string): "rgba16float" | "rgba32float" {
+  return type === "f16" ? "rgba16float" : "rgba32float";
+}
+
+/** Bytes of the staging buffer for `module`, and of the copies that WebGPU holds meanwhile, were all stored in f32. */
+function stagingOf(module: Module): { size: number; copies: number } {
+  let all = 0, least = 1 << 20;
+  for (const [, parameter] of module.parameters()) {
+    const bytes = 4 * elements(parameter.shape);
+    all += Math.ceil(bytes / 256) * 256;
+    least = Math.max(least, Math.min(16 * rowElements(parameter), bytes)); // four rows
+  }
+  const size = Math.max(least, Math.min(Math.ceil(all / 2048) * 256, stagingBytes));
+  return { size, copies: Math.min(all, submitsInFlight * size) };
+}
+
+/** Bytes that {@link loadWeights} takes beside the weights while it runs. */
+export function stagedBytes(module: Module): number {
+  const { size, copies } = stagingOf(module);
+  return size + copies + 256 * Uploader.batch;
 }
 
 /** A parameter and the tensor that fills it. */
@@ -74,14 +142,15 @@ export async function loadWeights(
   tensors: ComponentTensors,
 ): Promise<Weights> {
   const matches = matchTensors(module, tensors);
-  const weights = new Weights();
+  const weights = new Weights(device);
   try {
-    using uploader = new Uploader(device);
+    const staging = stagingOf(module);
+    using uploader = new Uploader(device, staging);
     for (const { path, parameter, dtype } of matches) {
       const pack = allocate(device, target, parameter, weights, path);
       const rowBytes = rowElements(parameter) * storedTypes[dtype].bytes;
       // Whole groups of four rows: they are whole words and whole texels, and the next piece starts on one.
-      const pieceBytes = Math.max(1, Math.floor(stagingBytes / (4 * rowBytes))) * 4 * rowBytes;
+      const pieceBytes = Math.max(1, Math.floor(staging.size / (4 * rowBytes))) * 4 * rowBytes;
       for (const { offset, bytes } of tensors.pieces(path, pieceBytes)) {
         await uploader.add(pack(dtype, offset / rowBytes, bytes.byteLength / rowBytes), bytes);
       }
@@ -93,6 +162,11 @@ export async function loadWeights(
     weights[Symbol.dispose]();
     throw error;
   }
+}
+
+/** @throws {WeightsError} as {@link loadWeights} does of the same tensors, and reads none of them. */
+export function checkWeights(module: Module, tensors: ComponentTensors): void {
+  matchTensors(module, tensors);
 }
 
 /** Numbers in one row: of a matmul weight all of one output channel, of a vector all there are. */
@@ -138,7 +212,7 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
     const taps = elements(shape.slice(2)), inner = shape[1], in4 = Math.ceil(inner / 4), out4 = Math.ceil(shape[0] / 4);
     const texels = taps * in4 * 4 * out4;
     const { kernel, constants, resource } = target.weightStorage === "texture"
-      ? textureMemory(device, type, texels, weights)
+      ? textureMemory(type, texels, weights, path)
       : bufferMemory(device, type, texels, weights, path, kernels.buffer);
     parameter.resource = resource;
     return (dtype: string, row0: number, rows: number): Packing => {
@@ -180,24 +254,11 @@ function bufferMemory(
   if (bytes > device.maxBinding) {
     throw new WeightsError(`Cannot load ${path}: ${bytes} bytes, and this GPU binds ${device.maxBinding} at most`);
   }
-  const buffer = device.gpu.createBuffer({
-    label: path,
-    size: bytes,
-    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
-  });
-  weights.add(buffer, bytes);
-  return { kernel, constants: { Weight: type }, resource: { buffer } };
+  return { kernel, constants: { Weight: type }, resource: { buffer: weights.buffer(path, bytes) } };
 }
 
-function textureMemory(device: Device, type: string, texels: number, weights: Weights): Memory {
-  const format = type === "f16" ? "rgba16float" : "rgba32float";
-  const size = [Math.min(texels, textureWidth), Math.ceil(texels / textureWidth)];
-  const texture = device.gpu.createTexture({
-    size,
-    format,
-    usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC,
-  });
-  weights.add(texture, size[0] * size[1] * (type === "f16" ? 8 : 16));
+function textureMemory(type: string, texels: number, weights: Weights, path: string): Memory {
+  const format = textureFormat(type), texture = weights.texture(path, texels, format);
   return {
     kernel: kernels.texture,
     constants: { Weights: `texture_storage_2d<${format}, write>`, Weight: type },
@@ -205,10 +266,10 @@ function textureMemory(device: Device, type: string, texels: number, weights: We
   };
 }
 
-/** Stages pieces and submits their packing in batches of up to {@link stagingBytes}. */
+/** Stages pieces and submits their packing in batches of up to `size` bytes. */
 class Uploader implements Disposable {
   readonly #device: Device;
-  #staging: GPUBuffer;
+  readonly #staging: GPUBuffer;
   readonly #shapes: GPUBuffer;
   #staged = 0;
   #packings: { packing: Packing; offset: number; size: number }[] = [];
@@ -217,19 +278,12 @@ class Uploader implements Disposable {
   /** Packings of one batch; each has its Shape in 256 bytes, the largest alignment any device asks for. */
   static readonly batch = 64;
 
-  constructor(device: Device) {
+  constructor(device: Device, { size, copies }: { size: number; copies: number }) {
     this.#device = device;
-    this.#staging = this.#stage(stagingBytes);
+    const staged = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    this.#staging = device.memory.buffer("staging", { label: "staging", size, usage: staged }, { copies });
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    this.#shapes = device.gpu.createBuffer({ label: "repack shapes", size: 256 * Uploader.batch, usage });
-  }
-
-  #stage(size: number): GPUBuffer {
-    return this.#device.gpu.createBuffer({
-      label: "staging",
-      size,
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-    });
+    this.#shapes = device.memory.buffer("staging", { label: "repack shapes", size: 256 * Uploader.batch, usage });
   }
 
   async add(packing: Packing, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -237,10 +291,6 @@ class Uploader implements Disposable {
     if (this.#staged + size > this.#staging.size || this.#packings.length === Uploader.batch) {
       // `bytes` stays valid while this waits: the next piece is asked for after.
       await this.#submit();
-    }
-    if (size > this.#staging.size) { // four rows of one tensor alone are larger
-      this.#staging.destroy();
-      this.#staging = this.#stage(size);
     }
     const whole = bytes.byteLength - bytes.byteLength % 4;
     this.#device.gpu.queue.writeBuffer(this.#staging, this.#staged, bytes, 0, whole);
@@ -292,7 +342,7 @@ class Uploader implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#staging.destroy();
-    this.#shapes.destroy();
+    this.#device.memory.free(this.#staging);
+    this.#device.memory.free(this.#shapes);
   }
 }

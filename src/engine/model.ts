@@ -1,4 +1,4 @@
-/** A model folder on a device: the three networks, their tokenizer and what the folder says of sampling. */
+/** A model on a device: its three networks, each of which comes and goes with its weights. */
 import type { Json, ModelFolder } from "../checkpoint/folder.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Target } from "../graph/graph.ts";
@@ -8,8 +8,9 @@ import { UNet2DConditionModel } from "../models/unet/unet.ts";
 import { AutoencoderKL } from "../models/vae/autoencoder.ts";
 import { readVAEConfig } from "../models/vae/config.ts";
 import type { Module } from "../nn/module.ts";
-import { loadWeights, type Weights } from "./load.ts";
+import { Component } from "./component.ts";
 import type { Precision } from "./protocol.ts";
+import { Residency } from "./residency.ts";
 
 /** What recording and freezing need besides the network. */
 export interface Backend {
@@ -19,13 +20,15 @@ export interface Backend {
   vaeTarget: Target;
   /** How activations and weights are stored. */
   precision: Precision;
+  /** What is on the device, and what has to go when there is no more room. */
+  residency: Residency;
 }
 
 /**
- * How kernels are chosen on `device` for a precision.
+ * How kernels are chosen on `device` for a precision, and how many bytes of its memory may be used at once.
  * @throws {Error} when the device cannot store f16 and the precision asks for it.
  */
-export function createBackend(device: Device, precision: Precision): Backend {
+export function createBackend(device: Device, precision: Precision, { budget = Infinity } = {}): Backend {
   if (precision === "f16" && !device.f16) throw new Error(`${device.name} has no shader-f16: use precision f32`);
   const { subgroupSize, weightStorage } = device;
   const target: Target = {
@@ -35,86 +38,93 @@ export function createBackend(device: Device, precision: Precision): Backend {
     operandType: precision,
     hiddenType: "f32",
   };
-  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision } };
-}
-
-/** A network whose parameters are on the GPU. */
-export interface Loaded<Network extends Module> {
-  network: Network;
-  weights: Weights;
-}
-
-/** Loads one component: `create` makes its network from its config. */
-async function loadComponent<Network extends Module>(
-  { device, target }: Backend,
-  folder: ModelFolder,
-  name: string,
-  create: (config: Json) => Network,
-  log: Log = () => {},
-): Promise<Loaded<Network>> {
-  const component = folder.component(name);
-  const network = create(component.config);
-  using tensors = component.tensors();
-  for (const { path, kind, reason } of tensors.files) {
-    if (kind === "read") log(`${path} is read in pieces, not mapped: ${reason}`);
-  }
-  return { network, weights: await loadWeights(device, target, network, tensors) };
+  const residency = new Residency(device.memory, budget);
+  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision }, residency };
 }
 
 /** Takes what is worth telling whoever runs this, a line at a time. */
 type Log = (line: string) => void;
 
-export function loadTextEncoder(backend: Backend, folder: ModelFolder, log?: Log): Promise<Loaded<CLIPTextModel>> {
-  return loadComponent(backend, folder, "text_encoder", (config) => new CLIPTextModel(readTextConfig(config)), log);
+/** One component: `create` makes its network from its config. Nothing is on the device yet. */
+export function openComponent<Network extends Module>(
+  backend: Backend,
+  folder: ModelFolder,
+  { component: name, model, log = () => {}, create }: {
+    component: string;
+    /** What the model is called where components are listed. */
+    model: string;
+    log?: Log;
+    create: (config: Json) => Network;
+  },
+): Component<Network> {
+  const component = folder.component(name);
+  let isTold = false;
+  return new Component(`${model} ${name}`, backend, create(component.config), () => {
+    const tensors = component.tensors();
+    for (const { path, kind, reason } of isTold ? [] : tensors.files) {
+      if (kind === "read") log(`${path} is read in pieces, not mapped: ${reason}`);
+    }
+    isTold = true;
+    return tensors;
+  });
 }
 
-export function loadUNet(backend: Backend, folder: ModelFolder, log?: Log): Promise<Loaded<UNet2DConditionModel>> {
-  return loadComponent(backend, folder, "unet", (config) => new UNet2DConditionModel(readUNetConfig(config)), log);
-}
-
-export function loadVAE(backend: Backend, folder: ModelFolder, log?: Log): Promise<Loaded<AutoencoderKL>> {
-  return loadComponent(backend, folder, "vae", (config) => new AutoencoderKL(readVAEConfig(config)), log);
+/** The components of a Stable Diffusion model. */
+export interface Components {
+  textEncoder: Component<CLIPTextModel>;
+  unet: Component<UNet2DConditionModel>;
+  vae: Component<AutoencoderKL>;
 }
 
 /** The networks of a Stable Diffusion model. */
 export class StableDiffusion implements Disposable {
-  constructor(
-    readonly backend: Backend,
-    readonly textEncoder: CLIPTextModel,
-    readonly unet: UNet2DConditionModel,
-    readonly vae: AutoencoderKL,
-    readonly weights: readonly Weights[],
-  ) {}
+  constructor(readonly name: string, readonly backend: Backend, readonly components: Components) {}
+
+  get textEncoder(): CLIPTextModel {
+    return this.components.textEncoder.network;
+  }
+
+  get unet(): UNet2DConditionModel {
+    return this.components.unet.network;
+  }
+
+  get vae(): AutoencoderKL {
+    return this.components.vae.network;
+  }
 
   /** Bytes of weights on the GPU. */
   get weightBytes(): number {
-    return this.weights.reduce((sum, { bytes }) => sum + bytes, 0);
+    return Object.values(this.components).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   [Symbol.dispose](): void {
-    for (const weights of this.weights) weights[Symbol.dispose]();
+    for (const component of Object.values(this.components)) component[Symbol.dispose]();
   }
 }
 
-/** Loads all three; what was loaded is freed again when one fails. */
-export async function loadStableDiffusion(backend: Backend, folder: ModelFolder, log?: Log): Promise<StableDiffusion> {
-  using stack = new DisposableStack();
-  const textEncoder = await loadTextEncoder(backend, folder, log);
-  stack.use(textEncoder.weights);
-  const unet = await loadUNet(backend, folder, log);
-  stack.use(unet.weights);
-  const vae = await loadVAE(backend, folder, log);
-  const context = unet.network.config.cross_attention_dim, width = textEncoder.network.config.hidden_size;
+/**
+ * Opens all three and checks that they fit together and their files fit them; their weights are read when needed.
+ * @throws {Error} when they do not: see {@link Component.check}.
+ */
+export function openStableDiffusion(
+  backend: Backend,
+  folder: ModelFolder,
+  { name, log }: { name: string; log?: Log },
+): StableDiffusion {
+  const open = <Network extends Module>(component: string, create: (config: Json) => Network) =>
+    openComponent(backend, folder, { component, model: name, log, create });
+  const components = {
+    textEncoder: open("text_encoder", (config) => new CLIPTextModel(readTextConfig(config))),
+    unet: open("unet", (config) => new UNet2DConditionModel(readUNetConfig(config))),
+    vae: open("vae", (config) => new AutoencoderKL(readVAEConfig(config))),
+  };
+  for (const component of Object.values(components)) component.check();
+  const context = components.unet.network.config.cross_attention_dim;
+  const width = components.textEncoder.network.config.hidden_size;
   if (context !== width) {
-    vae.weights[Symbol.dispose]();
     throw new Error(
       `The model in ${folder.path} does not fit together: the U-Net reads ${context} text channels, the text encoder makes ${width}`,
     );
   }
-  stack.move();
-  return new StableDiffusion(backend, textEncoder.network, unet.network, vae.network, [
-    textEncoder.weights,
-    unet.weights,
-    vae.weights,
-  ]);
+  return new StableDiffusion(name, backend, components);
 }

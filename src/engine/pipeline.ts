@@ -47,7 +47,7 @@ export class Pipeline implements Disposable {
 
   constructor(readonly model: StableDiffusion) {}
 
-  /** The plans of a size. Those of the sizes least recently used are freed. */
+  /** The stages of a size. What the sizes least recently used have on the device is freed. */
   canvas({ images, height, width }: CanvasSize): Canvas {
     const key = `${images} ${height} ${width}`;
     const canvas = this.#canvases.get(key) ?? new Canvas(this.model, { images, height, width });
@@ -67,7 +67,7 @@ export class Pipeline implements Disposable {
     this.timing = {};
     await this.#timed("text", () => this.#encodeText(canvas, input, halves));
     await this.#timed(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
-    const plan = canvas.step(halves), { config } = this.model.unet;
+    const plan = await canvas.step(halves), { config } = this.model.unet;
     if (config.time_cond_proj_dim) plan.write("condition", guidanceProjection(input.guidanceScale, config));
     const { steps } = input.trajectory, places = placeHistory(steps, HISTORY_SLOTS);
     for (const [i, step] of steps.entries()) {
@@ -87,7 +87,7 @@ export class Pipeline implements Disposable {
   /** Decodes the picture `image` of a canvas; its `image` and `scanlines` are then those of the decode plan. */
   async decode(canvas: Canvas, image = 0): Promise<void> {
     await this.#timed("decode", async () => {
-      const { device } = this.model.backend, plan = canvas.decode();
+      const { device } = this.model.backend, plan = await canvas.decode();
       const bytes = plan.named.get("code")!.value.storage.bytes;
       const encoder = device.gpu.createCommandEncoder();
       encoder.copyBufferToBuffer(canvas.latents, image * bytes, plan.buffer("code"), 0, bytes);
@@ -100,7 +100,7 @@ export class Pipeline implements Disposable {
   /** The decoded picture's PNG scanlines, band by band from the top. */
   async *scanlines(canvas: Canvas): AsyncGenerator<{ top: number; rows: number; bytes: Uint8Array<ArrayBuffer> }> {
     const { height, width } = canvas.size, stride = 1 + 3 * width;
-    const buffer = canvas.decode().buffer("scanlines");
+    const buffer = (await canvas.decode()).buffer("scanlines");
     for (let top = 0; top < height; top += bandRows) {
       const rows = Math.min(bandRows, height - top);
       const begin = top * stride, end = begin + rows * stride, aligned = begin - begin % 4;
@@ -119,7 +119,7 @@ export class Pipeline implements Disposable {
     if (prompts.length !== halves * images) {
       throw new RangeError(`${prompts.length} prompts for ${halves * images} places`);
     }
-    const plan = canvas.text(halves), length = prompts[0].length, ids = new Uint32Array(prompts.length * length);
+    const plan = await canvas.text(halves), length = prompts[0].length, ids = new Uint32Array(prompts.length * length);
     for (const [i, prompt] of prompts.entries()) ids.set(prompt, i * length);
     plan.write("ids", ids);
     plan.run();
@@ -127,15 +127,16 @@ export class Pipeline implements Disposable {
   }
 
   async #start(canvas: Canvas, { initImage, trajectory, noise }: PipelineInput): Promise<void> {
-    const plan = canvas.start({ fromImage: initImage !== undefined });
     const [images, height, width] = canvas.latentShape;
     const { scaling_factor } = this.model.vae.config;
     if (initImage) {
-      const encode = canvas.encode();
+      const encode = await canvas.encode();
       encode.write("image", Float32Array.from(initImage, (level) => level / 127.5 - 1));
       encode.run();
-      plan.write("posterior", channelsLast(noise(), canvas.latentShape));
+      await this.model.backend.device.idle();
     }
+    const plan = await canvas.start({ fromImage: initImage !== undefined });
+    if (initImage) plan.write("posterior", channelsLast(noise(), canvas.latentShape));
     plan.write("noise", channelsLast(noise(), [images, height, width, canvas.latentShape[3]]));
     const { signal, noise: scale } = initImage ? trajectory.start : { signal: 0, noise: trajectory.initialScale };
     plan.write("start", new Float32Array([signal, scale, scaling_factor, height * width]));

@@ -1,4 +1,5 @@
 /** The messages between the server's thread and the Worker that owns the GPU, as two closed unions. */
+import type { MemoryKind } from "../gpu/memory.ts";
 import type { GenerateRequest } from "./request.ts";
 
 /** The arithmetic of activations: what tensors are stored in between kernels. Sums are f32 in both. */
@@ -14,13 +15,31 @@ export interface ModelDefaults {
   scheduler: string;
 }
 
-/** What the engine is running on and with: shown by `/health/ready`, in the banner and in infotexts. */
-export interface EngineInfo {
+/** What requests for one model depend on. */
+export interface ModelInfo {
   model: { name: string; defaults: ModelDefaults };
-  adapter: { name: string; backend: string; software: boolean };
-  precision: Precision;
   /** Largest width × height, in pixels, that the device can run; both sides are multiples of `multiple`. */
   limits: { maxSide: number; maxPixels: number; multiple: number };
+}
+
+/** What device memory is used for. */
+export interface MemoryReport {
+  /** Bytes that may be used at once; absent where there is no bound. */
+  budget?: number;
+  /** Bytes used now, and the most there ever were at once. */
+  used: number;
+  peak: number;
+  bytes: Readonly<Record<MemoryKind, number>>;
+  /** Components, plans and states that are on the device, least recently used first. */
+  residents: { name: string; bytes: number }[];
+  /** How often something was given up to make room. */
+  evictions: number;
+}
+
+/** What the engine is running on and with, and the model that it uses where a request names none. */
+export interface EngineInfo extends ModelInfo {
+  adapter: { name: string; backend: string; software: boolean };
+  precision: Precision;
   /** Milliseconds from the Worker's start to ready, by stage. */
   timing: Record<string, number>;
 }
@@ -33,8 +52,28 @@ export interface EngineFailure {
   field?: string;
 }
 
+/** How the Worker is to start. */
+export interface StartOptions {
+  /** A folder or file in one of the layouts that `weights/README.md` describes. */
+  model: string;
+  /** A VAE to take instead of that model's own: a file or a folder. */
+  vae?: string;
+  /** Index or part of the name of the adapter. */
+  gpu?: string;
+  precision?: Precision;
+  /** Bytes of device memory that may be used at once; chosen from `hostBytes` and the adapter where absent. */
+  budget?: number;
+  /** Bytes of memory that this machine has, where known. */
+  hostBytes?: number;
+  /** Milliseconds without a job after which all device memory is given back; Infinity keeps it, as does absence. */
+  keepAlive?: number;
+  /** Where models that requests name are looked up. */
+  homes?: { modelsDir?: string };
+}
+
 export type ToWorker =
-  | { type: "start"; model: string; vae?: string; gpu?: string; precision?: Precision }
+  | { type: "start"; options: StartOptions }
+  | { type: "describe"; id: string; model: string }
   | { type: "generate"; id: string; request: GenerateRequest }
   | { type: "cancel"; id: string };
 
@@ -55,6 +94,9 @@ export type JobEvent =
 export type FromWorker =
   | { type: "log"; message: string }
   | { type: "ready"; info: EngineInfo }
+  | { type: "memory"; report: MemoryReport }
+  | { type: "described"; id: string; info: ModelInfo }
+  | { type: "undescribed"; id: string; error: EngineFailure }
   /** The engine could not start, or its device is gone: every job not yet answered has failed. */
   | { type: "unready"; error: EngineFailure }
   | JobEvent;

@@ -4,6 +4,7 @@ import {
   choice,
   ConflictError,
   decimal,
+  duration,
   type Field,
   lowerFirst,
   RequestError,
@@ -12,7 +13,8 @@ import {
   whole,
   wrong,
 } from "./fields.ts";
-import type { EngineInfo } from "./protocol.ts";
+import { nearestFirst } from "./nearest.ts";
+import type { ModelInfo } from "./protocol.ts";
 import {
   findSampler,
   findScheduler,
@@ -28,6 +30,8 @@ export { ConflictError, RequestError } from "./fields.ts";
 
 /** One picture to make, every default filled in: what all surfaces translate to and the engine runs. */
 export interface GenerateRequest {
+  /** Name of the model; the engine's own where absent. */
+  model?: string;
   prompt: string;
   negativePrompt: string;
   /** Pixels; multiples of 8. */
@@ -48,12 +52,12 @@ export interface GenerateRequest {
   initImage?: Uint8Array<ArrayBuffer>;
   /** Share of the schedule that image-to-image runs, above 0 to 1. */
   strength: number;
+  /** Milliseconds without a further job after which device memory is given back; the server's own where absent. */
+  keepAlive?: number;
 }
 
-/** What a request depends on beside its fields. */
-export interface RequestContext {
-  model: Pick<EngineInfo["model"], "name" | "defaults">;
-  limits: EngineInfo["limits"];
+/** What a request depends on beside its fields: the model that {@link modelOf} chose of it. */
+export interface RequestContext extends ModelInfo {
   /** Chooses the seed where the request asks for any: 0 to 2³² − 1. */
   randomSeed?: () => number;
 }
@@ -93,9 +97,26 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
     n: field(onePicture, 1, "Pictures"),
     strength: field(decimal({ min: 0, max: 1, aboveMin: true }), 0.75, "Share of the steps run on init_image"),
     eta: field(decimal({ min: 0, max: 1 }), 0, "Noise that DDIM adds at each step"),
-    model: field(choice([name]), name, "The loaded model"),
+    model: field(choice([name]), name, "One of the models that /v1/models lists"),
+    keep_alive: field(duration, null, "How long without a job device memory is kept: 5m, 30s, 0, -1 for ever"),
   };
 }
+
+/**
+ * The name in a request's field `model`; undefined where it names none.
+ *
+ * @throws RequestError where there is none of that name, with those first that are most like it
+ */
+export function modelOf(fields: ReadonlyMap<string, unknown>, names: () => readonly string[]): string | undefined {
+  const asked = fields.get("model") ?? undefined;
+  if (asked === undefined) return undefined;
+  const all = names();
+  if (typeof asked === "string" && all.includes(asked)) return asked;
+  throw wrong("model", nearestFirst(`${asked}`, all).slice(0, nearestNames).join(" or "), asked);
+}
+
+/** How many names a sentence lists. */
+const nearestNames = 8;
 
 /** A field of a request that is not a file. */
 export type FieldName = keyof ReturnType<typeof fieldsOf>;
@@ -161,8 +182,9 @@ export function parseRequest(fields: ReadonlyMap<string, unknown>, context: Requ
   // The model's own scheduler goes with its own sampler; with another it may not even exist.
   const absentScheduler = fields.get("sampler") == null ? table.scheduler.default : scheduler;
   read("n", table.n);
-  read("model", table.model);
+  const keepAlive = fields.get("keep_alive") ?? undefined;
   const request: GenerateRequest = {
+    model: read("model", table.model),
     prompt: read("prompt", table.prompt),
     negativePrompt: read("negative_prompt", table.negative_prompt),
     width: read("width", table.width),
@@ -175,6 +197,7 @@ export function parseRequest(fields: ReadonlyMap<string, unknown>, context: Requ
     rng: read("rng", table.rng),
     eta: read("eta", table.eta),
     strength: read("strength", table.strength),
+    ...(keepAlive !== undefined && { keepAlive: table.keep_alive.parse("keep_alive", keepAlive) }),
   };
   checkArea(request, context.limits);
   if (!goTogether(request.sampler, request.scheduler)) {
@@ -197,7 +220,7 @@ function anySeed(): number {
 }
 
 /** Refuses an area that the device cannot run, and says which size of the same shape it can. */
-function checkArea({ width, height }: GenerateRequest, { maxPixels, multiple }: EngineInfo["limits"]): void {
+function checkArea({ width, height }: GenerateRequest, { maxPixels, multiple }: ModelInfo["limits"]): void {
   if (width * height <= maxPixels) return;
   const shrink = Math.sqrt(maxPixels / (width * height));
   const [wide, high] = [width, height].map((side) => Math.max(1, Math.floor(side * shrink / multiple)) * multiple);

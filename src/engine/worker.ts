@@ -1,7 +1,7 @@
 /** The Worker that owns the device: turns messages into runs of the engine, one at a time, in order. */
 import { DeviceLostError, GpuOutOfMemoryError } from "../gpu/errors.ts";
 import { Engine, RefusedError } from "./engine.ts";
-import type { EngineFailure, FromWorker, ToWorker } from "./protocol.ts";
+import type { EngineFailure, FromWorker, StartOptions, ToWorker } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 
 /** What TypeScript's window types leave out of a Worker's scope. */
@@ -11,6 +11,12 @@ const scope = self as unknown as {
 };
 
 let engine: Engine | undefined;
+/** Milliseconds without a job after which the device's memory is given back, where a request says nothing. */
+let keepAlive = Infinity;
+/** The timer that gives it back. */
+let unloading: ReturnType<typeof setTimeout> | undefined;
+/** Timers of more milliseconds fire at once: what is to be kept for longer than 24 days is kept. */
+const longestTimer = 2 ** 31 - 1;
 /** The jobs not yet answered, each with what cancels it. */
 const jobs = new Map<string, AbortController>();
 /** Settles when the last job given so far has been answered. */
@@ -19,12 +25,19 @@ let last = Promise.resolve();
 scope.onmessage = ({ data: message }) => {
   switch (message.type) {
     case "start":
-      start(message);
+      start(message.options);
+      break;
+    case "describe":
+      describe(message.id, message.model);
       break;
     case "generate": {
       const { id, request } = message, cancel = new AbortController();
+      clearTimeout(unloading);
       jobs.set(id, cancel);
-      last = last.then(() => run(id, request, cancel.signal)).finally(() => jobs.delete(id));
+      last = last.then(() => run(id, request, cancel.signal)).finally(() => {
+        jobs.delete(id);
+        if (jobs.size === 0) rest(request.keepAlive ?? keepAlive);
+      });
       break;
     }
     case "cancel":
@@ -35,14 +48,38 @@ scope.onmessage = ({ data: message }) => {
   }
 };
 
-async function start({ model, vae, gpu, precision }: Extract<ToWorker, { type: "start" }>): Promise<void> {
+async function start({ keepAlive: wanted = Infinity, ...options }: StartOptions): Promise<void> {
   const log = (message: string) => scope.postMessage({ type: "log", message });
+  keepAlive = wanted;
   try {
-    engine = await Engine.open({ model, vae, gpu, precision, log });
+    engine = await Engine.open({ ...options, log });
+    engine.backend.residency.changed = report;
+    report();
+    rest(keepAlive);
     engine.device.lost.then((error) => scope.postMessage({ type: "unready", error: failure(error) }));
     scope.postMessage({ type: "ready", info: engine.info });
   } catch (error) {
     scope.postMessage({ type: "unready", error: failure(error) });
+  }
+}
+
+/** Gives all device memory back once no job has come for `ms` milliseconds. */
+function rest(ms: number): void {
+  if (ms > longestTimer) return;
+  if (ms > 0) unloading = setTimeout(() => engine?.unload(), ms);
+  else engine?.unload();
+}
+
+function report(): void {
+  if (engine) scope.postMessage({ type: "memory", report: engine.memory });
+}
+
+function describe(id: string, model: string): void {
+  try {
+    if (!engine) throw new Error("The engine has not started");
+    scope.postMessage({ type: "described", id, info: engine.describe(model) });
+  } catch (error) {
+    scope.postMessage({ type: "undescribed", id, error: failure(error) });
   }
 }
 

@@ -8,7 +8,7 @@ export async function readBuffer(
   offset: number,
   bytes: number,
 ): Promise<ArrayBuffer> {
-  const staging = device.gpu.createBuffer({
+  const staging = device.memory.buffer("staging", {
     label: "readback",
     size: bytes,
     usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
@@ -21,6 +21,6 @@ export async function readBuffer(
     device.throwIfFailed();
     return staging.getMappedRange().slice(0);
   } finally {
-    staging.destroy();
+    device.memory.free(staging);
   }
 }

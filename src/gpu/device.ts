@@ -1,6 +1,7 @@
 /** The one place that asks for an adapter: which GPU, what it can do, and how its errors become ours. */
 import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "./errors.ts";
 import { compile, type Constants, type Kernel, type Pipeline } from "./kernel.ts";
+import { Memory } from "./memory.ts";
 
 /** Where matmul weights live: storage textures load 2 to 4 times faster on a software driver, buffers on GPUs. */
 export type WeightStorage = "buffer" | "texture";
@@ -40,6 +41,8 @@ export class Device implements Disposable {
 
   /** Resolves, never rejects, when the device is gone. */
   readonly lost: Promise<DeviceLostError>;
+  /** Where all buffers and textures come from and end. */
+  readonly memory: Memory;
 
   constructor(
     readonly gpu: GPUDevice,
@@ -51,6 +54,7 @@ export class Device implements Disposable {
     readonly subgroupSize: number,
     readonly weightStorage: WeightStorage,
   ) {
+    this.memory = new Memory(gpu);
     this.lost = gpu.lost.then((info) => {
       this.#lost ??= new DeviceLostError(
         `The GPU device was lost (${info.reason}): ${info.message || "no reason given"}`,

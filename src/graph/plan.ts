@@ -1,6 +1,7 @@
 /** A frozen graph: pipelines, bind groups and dispatch sizes in a flat list, replayed without allocation. */
 import type { Device } from "../gpu/device.ts";
 import { type Pipeline, writeShape } from "../gpu/kernel.ts";
+import type { MemoryKind } from "../gpu/memory.ts";
 import { readBuffer } from "../gpu/buffer.ts";
 import type { Timings } from "../gpu/timing.ts";
 import { fuse } from "./fuse.ts";
@@ -38,12 +39,25 @@ export interface PlanReport {
 
 const { STORAGE, COPY_SRC, COPY_DST, UNIFORM } = GPUBufferUsage;
 
+/** Bytes from one dispatch's Shape to the next: the alignment that every device allows. */
+const shapesStride = 256;
+
 /** A buffer for a value that plans share: pass it to {@link freeze} under the value's name. */
-export function createStorage(device: Device, label: string, bytes: number): GPUBuffer {
+export function createStorage(device: Device, label: string, bytes: number, kind: MemoryKind = "named"): GPUBuffer {
   if (bytes > device.maxBinding) {
     throw new RangeError(`Cannot allocate ${label}: ${bytes} bytes, and this GPU binds ${device.maxBinding} at most`);
   }
-  return device.gpu.createBuffer({ label, size: Math.max(16, bytes), usage: STORAGE | COPY_SRC | COPY_DST });
+  return device.memory.buffer(kind, { label, size: Math.max(16, bytes), usage: STORAGE | COPY_SRC | COPY_DST });
+}
+
+/** Bytes that {@link freeze} would allocate for `graph`, where values of the names in `shared` have a buffer already. */
+export function planBytes(graph: Graph, shared: ReadonlySet<string> = new Set()): number {
+  fuse(graph);
+  let bytes = 16 + shapesStride * Math.max(1, graph.dispatches.length); // zeros and shapes
+  for (const slot of assignSlots(graph.dispatches)) bytes += Math.max(16, slot.bytes);
+  const named = new Set([...graph.named].filter(([name]) => !shared.has(name)).map(([, { storage }]) => storage));
+  for (const storage of named) bytes += Math.max(16, storage.bytes);
+  return bytes;
 }
 
 /**
@@ -56,22 +70,22 @@ export function freeze(device: Device, graph: Graph, shared: Record<string, GPUB
   try {
     return bind(device, graph, shared, owned);
   } catch (error) {
-    for (const buffer of owned) buffer.destroy();
+    for (const buffer of owned) device.memory.free(buffer);
     throw error;
   }
 }
 
 /** {@link freeze} after fusion; every buffer made is added to `owned` at once. */
 function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, owned: GPUBuffer[]): Plan {
-  const allocate = (label: string, bytes: number): GPUBuffer => {
-    const buffer = createStorage(device, label, bytes);
+  const allocate = (label: string, bytes: number, kind: MemoryKind = "named"): GPUBuffer => {
+    const buffer = createStorage(device, label, bytes, kind);
     owned.push(buffer);
     return buffer;
   };
   const memory = new Map<Storage, GPUBuffer>();
   const slots = assignSlots(graph.dispatches);
   for (const [i, slot] of slots.entries()) {
-    const buffer = allocate(`slot ${i}`, slot.bytes);
+    const buffer = allocate(`slot ${i}`, slot.bytes, "slots");
     for (const { storage } of slot.tenants) memory.set(storage, buffer);
   }
   const named = new Map<string, { value: Value; buffer: GPUBuffer }>();
@@ -91,14 +105,12 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
     return operand.resource;
   };
   const pipelines = graph.dispatches.map(({ kernel, constants }) => device.pipeline(kernel, constants));
-  const alignment = Math.max(device.gpu.limits.minUniformBufferOffsetAlignment, 16);
-  const strides = pipelines.map(({ fields }) => Math.ceil(Math.max(16, 4 * fields.length) / alignment) * alignment);
-  const shapes = new DataView(new ArrayBuffer(Math.max(16, strides.reduce((sum, stride) => sum + stride, 0))));
-  const uniforms = device.gpu.createBuffer({ label: "shapes", size: shapes.byteLength, usage: UNIFORM | COPY_DST });
+  const shapes = new DataView(new ArrayBuffer(shapesStride * Math.max(1, pipelines.length)));
+  const usage = UNIFORM | COPY_DST;
+  const uniforms = device.memory.buffer("named", { label: "shapes", size: shapes.byteLength, usage });
   owned.push(uniforms);
-  let offset = 0;
   const launches = graph.dispatches.map((dispatch, i): Launch => {
-    const pipeline: Pipeline = pipelines[i];
+    const pipeline: Pipeline = pipelines[i], offset = shapesStride * i;
     writeShape(pipeline, dispatch.shape, shapes, offset);
     const size = Math.ceil(Math.max(16, 4 * pipeline.fields.length) / 16) * 16;
     const entries = pipeline.bindings.map(({ index, name, layout }): GPUBindGroupEntry => {
@@ -107,7 +119,6 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
       return { binding: index, resource: resource(dispatch.operands[name]) };
     });
     const bindGroup = device.gpu.createBindGroup({ label: pipeline.label, layout: pipeline.layout, entries });
-    offset += strides[i];
     const { workgroups, flops } = dispatch;
     const values = new Set(
       Object.values(dispatch.operands).filter((operand) => operand instanceof Value).map(({ storage }) => storage),
@@ -206,7 +217,6 @@ export class Plan implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const buffer of this.#owned) buffer.destroy();
-    this.#owned.length = 0;
+    for (const buffer of this.#owned.splice(0)) this.device.memory.free(buffer);
   }
 }

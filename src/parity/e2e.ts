@@ -75,13 +75,13 @@ async function* comparePicture(
   { index, folder }: Fixture<PictureIndex>,
   { tensors, model, tokenizer }: { tensors: Tensors; model: LoadedModel; tokenizer: ClipTokenizer },
 ): AsyncGenerator<Measure> {
-  const { precision } = model.backend, pipeline = await model.pipeline();
+  const { precision } = model.backend, pipeline = model.pipeline();
   const { in_channels } = pipeline.model.unet.config;
   if (in_channels !== pipeline.model.vae.config.latent_channels) {
     throw new NotHere(`no picture is made by a U-Net of ${in_channels} channels`);
   }
   const input = inputOf({ index, folder, tensors, tokenizer, pipeline });
-  const canvas = await denoised(pipeline, input), plan = canvas.step(input.guidanceScale > 1 ? 2 : 1);
+  const canvas = await denoised(pipeline, input), plan = await canvas.step(input.guidanceScale > 1 ? 2 : 1);
 
   const golden = channelsLast(tensors.floats(index.latents ?? "latents"), canvas.latentShape);
   const tolerance = latentsTolerance(index.name, precision);
@@ -98,7 +98,7 @@ async function* comparePicture(
   for (let i = 0; i < input.images; i++) {
     await pipeline.decode(canvas, i);
     const image = channelsLast(images.subarray(i * size, (i + 1) * size), [1, height, width, 3]);
-    const error = relRms(await canvas.decode().read("image"), image);
+    const error = relRms(await (await canvas.decode()).read("image"), image);
     yield { group: "picture decode", error, tolerance: TOLERANCES.vae[precision] };
   }
 }

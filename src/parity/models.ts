@@ -1,9 +1,9 @@
 /** The models that cases name: model folders, or made from a manifest; and what of them is on the GPU. */
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../checkpoint/error.ts";
 import { type Json, type ModelFolder, openFolder } from "../checkpoint/folder.ts";
-import { loadWeights, type Weights } from "../engine/load.ts";
-import { type Backend, StableDiffusion } from "../engine/model.ts";
+import type { Component } from "../engine/component.ts";
+import { type Backend, openComponent, StableDiffusion } from "../engine/model.ts";
 import { Pipeline } from "../engine/pipeline.ts";
 import { CLIPTextModel, readTextConfig } from "../models/clip/text_model.ts";
 import { readUNetConfig } from "../models/unet/config.ts";
@@ -77,33 +77,33 @@ function isWhole(path: string): boolean {
 
 /** One model on one device in one precision; each network is loaded when first asked for. */
 export class LoadedModel implements Disposable {
-  readonly #loaded = new Map<string, Promise<Module>>();
-  readonly #weights: Weights[] = [];
+  readonly #components = new Map<string, Component>();
   readonly folder: ModelFolder;
   #pipeline?: Pipeline;
   #tokenizer?: ClipTokenizer;
 
   /** Opens the folder; throws a CheckpointError where it is none. */
-  constructor(readonly backend: Backend, path: string) {
+  constructor(readonly backend: Backend, readonly path: string) {
     this.folder = openFolder(path);
   }
 
   textEncoder(name = "text_encoder"): Promise<CLIPTextModel> {
-    return this.#load(name, (config) => new CLIPTextModel(readTextConfig(config, name)));
+    return loaded(this.#textEncoder(name));
   }
 
   unet(): Promise<UNet2DConditionModel> {
-    return this.#load("unet", (config) => new UNet2DConditionModel(readUNetConfig(config)));
+    return loaded(this.#unet());
   }
 
   vae(): Promise<AutoencoderKL> {
-    return this.#load("vae", (config) => new AutoencoderKL(readVAEConfig(config)));
+    return loaded(this.#vae());
   }
 
   /** The engine's own pipeline over the three. Plans of the last sizes stay with it. */
-  async pipeline(): Promise<Pipeline> {
-    const networks = [await this.textEncoder(), await this.unet(), await this.vae()] as const;
-    return this.#pipeline ??= new Pipeline(new StableDiffusion(this.backend, ...networks, []));
+  pipeline(): Pipeline {
+    if (this.#pipeline) return this.#pipeline;
+    const components = { textEncoder: this.#textEncoder("text_encoder"), unet: this.#unet(), vae: this.#vae() };
+    return this.#pipeline = new Pipeline(new StableDiffusion(basename(this.path), this.backend, components));
   }
 
   /** The tokenizer in the model's folder. */
@@ -111,21 +111,35 @@ export class LoadedModel implements Disposable {
     return this.#tokenizer ??= loadTokenizer(this.folder.folder("tokenizer"));
   }
 
-  #load<Network extends Module>(name: string, create: (config: Json) => Network): Promise<Network> {
-    let network = this.#loaded.get(name) as Promise<Network> | undefined;
-    if (!network) this.#loaded.set(name, network = this.#read(name, create));
-    return network;
+  #textEncoder(name: string): Component<CLIPTextModel> {
+    return this.#component(name, (config) => new CLIPTextModel(readTextConfig(config, name)));
   }
 
-  async #read<Network extends Module>(name: string, create: (config: Json) => Network): Promise<Network> {
-    const component = this.folder.component(name), network = create(component.config);
-    using tensors = component.tensors();
-    this.#weights.push(await loadWeights(this.backend.device, this.backend.target, network, tensors));
-    return network;
+  #unet(): Component<UNet2DConditionModel> {
+    return this.#component("unet", (config) => new UNet2DConditionModel(readUNetConfig(config)));
+  }
+
+  #vae(): Component<AutoencoderKL> {
+    return this.#component("vae", (config) => new AutoencoderKL(readVAEConfig(config)));
+  }
+
+  #component<Network extends Module>(name: string, create: (config: Json) => Network): Component<Network> {
+    let component = this.#components.get(name) as Component<Network> | undefined;
+    if (!component) {
+      component = openComponent(this.backend, this.folder, { component: name, model: basename(this.path), create });
+      this.#components.set(name, component);
+    }
+    return component;
   }
 
   [Symbol.dispose](): void {
     this.#pipeline?.[Symbol.dispose]();
-    for (const weights of this.#weights) weights[Symbol.dispose]();
+    for (const component of this.#components.values()) component[Symbol.dispose]();
   }
+}
+
+/** A component's network, its weights on the device. */
+async function loaded<Network extends Module>(component: Component<Network>): Promise<Network> {
+  await component.load();
+  return component.network;
 }

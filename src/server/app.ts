@@ -9,6 +9,7 @@ import { errorResponse, isUnexpected } from "./errors.ts";
 import { generateRoutes } from "./generate.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { Jobs, type JobsOptions } from "./jobs.ts";
+import { metricsOf } from "./metrics.ts";
 import { modelRoutes } from "./models.ts";
 import type { Queue } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
@@ -60,10 +61,17 @@ export function createApp(
     return c.json({ live: true, ...ready }, status);
   });
 
+  app.get("/metrics", (c) => {
+    const { length, capacity } = queue, { rss: residentBytes } = Deno.memoryUsage();
+    const ready = readiness(engine, queue)[1] === 200;
+    c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
+    return c.body(metricsOf({ ready, queue: { length, capacity }, memory: engine.memory, residentBytes }));
+  });
+
   const loaded = () => engine.status.state === "ready" ? engine.status.info.model.name : undefined;
   app.route("/v1/models", modelRoutes(() => models(), loaded));
 
-  for (const path of ["/health", "/health/live", "/health/ready"]) {
+  for (const path of ["/health", "/health/live", "/health/ready", "/metrics"]) {
     app.all(path, (c) => {
       throw notAllowed(c.req.path, c.req.method, "GET, HEAD");
     });
@@ -71,7 +79,7 @@ export function createApp(
   app.notFound((c) => {
     const message = `There is nothing at ${
       c.req.path.slice(0, 80)
-    }, /generate, /v1/jobs, /v1/models and /health would do`;
+    }, /generate, /v1/jobs, /v1/models, /health and /metrics would do`;
     return errorResponse(new Refusal("not_found", message));
   });
   app.onError((error, c) => {
@@ -90,5 +98,7 @@ function readiness(engine: Engine, queue: Queue): [Record<string, unknown>, 200 
   if (status.state === "loading") return [{ status: "loading", queue: held }, 503];
   if (status.state === "failed") return [{ status: "failed", error: status.error.message, queue: held }, 503];
   const { info } = status;
-  return [{ status: queue.draining ? "draining" : "ready", ...info, queue: held }, queue.draining ? 503 : 200];
+  const { memory } = engine, state = memory?.used ? "loaded" : "idle"; // idle: the next job brings its weights back
+  const said = { status: queue.draining ? "draining" : "ready", state, ...info, memory, queue: held };
+  return [said, queue.draining ? 503 : 200];
 }

@@ -5,7 +5,7 @@ import { version } from "../engine/version.ts";
 import { digestOf } from "./jobs.ts";
 
 /** Fields that change nothing of the bytes. */
-const immaterial = ["detach", "timeout_ms", "priority"];
+const immaterial = ["detach", "timeout_ms", "priority", "keep_alive"];
 
 /**
  * The ETag of the answer to a GET, where it is one for good: its seed is given, and the answer is a file and no stream of
@@ -13,12 +13,12 @@ const immaterial = ["detach", "timeout_ms", "priority"];
  */
 export function etagOf(
   fields: ReadonlyMap<string, unknown>,
-  { format, weights, info: { adapter, precision, model } }: { format: string; weights: string; info: EngineInfo },
+  { format, weights, info: { adapter, precision, model } }: { format: string; weights: () => string; info: EngineInfo },
 ): string | undefined {
   if (!/^\d+$/.test(`${fields.get("seed")}`) || !["png", "jpeg"].includes(format)) return undefined;
   const material = new Map([...fields].filter(([name]) => !immaterial.includes(name)));
   // What is absent stands for the model's defaults.
-  const made = [format, weights, version, adapter.name, adapter.backend, precision, model, digestOf(material)];
+  const made = [format, weights(), version, adapter.name, adapter.backend, precision, model, digestOf(material)];
   return `"${createHash("sha256").update(JSON.stringify(made)).digest("base64url").slice(0, 32)}"`;
 }
 

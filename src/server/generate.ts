@@ -4,7 +4,7 @@ import { answerWith } from "./answer/mod.ts";
 import { cacheHeaders, etagOf, matches } from "./etag.ts";
 import { resumeEvents } from "./job_routes.ts";
 import { readOrder } from "./order.ts";
-import { type Env, notAllowed, type Surface } from "./surface.ts";
+import { type Env, notAllowed, type Surface, weightsOf } from "./surface.ts";
 
 /** The route of `/generate`. */
 export function generateRoutes(surface: Surface): Hono<Env> {
@@ -15,7 +15,9 @@ export function generateRoutes(surface: Surface): Hono<Env> {
     if (c.req.raw.method === "HEAD") throw notAllowed(c.req.path, "HEAD", "GET, POST");
     const { order, delivery, info, fields } = await readOrder(c, surface);
     try {
-      const etag = c.req.method === "GET" ? etagOf(fields, { ...surface, ...delivery, info }) : undefined;
+      const etag = c.req.method === "GET"
+        ? etagOf(fields, { ...delivery, weights: () => weightsOf(surface, info.model.name), info })
+        : undefined;
       const headers = etag ? cacheHeaders(etag, { shared: surface.open }) : { "cache-control": "no-store" };
       if (etag && matches(c.req.header("if-none-match"), etag)) {
         order.release!();

@@ -1,5 +1,6 @@
 /** What the server is told on the command line and in its environment. */
 import { defaultModel } from "../engine/locate.ts";
+import { parseDuration } from "../engine/fields.ts";
 import { version } from "../engine/version.ts";
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 
@@ -15,6 +16,10 @@ export interface ServerOptions {
   queue: number;
   /** Further folder in which models are looked up by name. */
   modelsDir?: string;
+  /** Bytes of device memory that may be used at once; chosen from the adapter and the machine where absent. */
+  memoryBudget?: number;
+  /** Milliseconds without a job after which device memory is given back; Infinity where it is kept. */
+  keepAlive: number;
   /** Whether a software adapter will not do. */
   requireGpu: boolean;
 }
@@ -32,9 +37,13 @@ Usage: deno task serve [options]
   --vae PATH          VAE instead of the model's  VAE     the model's own
   --gpu INDEX|NAME    adapter to use              GPU     the most capable
   --queue NUMBER      jobs held at once           QUEUE   64
+  --memory-budget BYTES  device memory to use     MEMORY_BUDGET  by adapter
+  --keep-alive TIME   keeps it without a job for  KEEP_ALIVE  5m
   --help              this text
 
 Each option is also the environment variable beside it; the last column is the default.
+BYTES may end in KiB, MiB, GiB, KB, MB or GB; on a software adapter half of the machine's memory is the default, else 6GiB.
+TIME is like 30s, 5m or 1h; 0 gives device memory back after each job, -1 never.
 MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refuses to serve on a software adapter.`;
 
 /**
@@ -45,13 +54,21 @@ MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refus
 export function parseOptions(args: string[], env: Record<string, string | undefined>): ServerOptions | undefined {
   const given = readFlags(args);
   if (given.help) return undefined;
-  const text = (flag: "host" | "port" | "model" | "vae" | "gpu" | "queue") =>
-    given[flag] ?? (env[flag.toUpperCase()] || undefined);
+  const text = (flag: keyof typeof given & keyof typeof flags) =>
+    given[flag] ?? (env[flag.toUpperCase().replaceAll("-", "_")] || undefined);
   const whole = (flag: "port" | "queue", absent: number, [min, max]: [number, number]) => {
     const value = text(flag) ?? `${absent}`;
     if (/^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
     const name = given[flag] === undefined ? flag.toUpperCase() : `--${flag}`;
     throw new UsageError(`Cannot use ${name} ${JSON.stringify(value)}, a whole number from ${min} to ${max} would do`);
+  };
+  const other = <T>(flag: "memory-budget" | "keep-alive", parse: (text: string) => T | undefined, would: string) => {
+    const value = text(flag);
+    if (value === undefined) return undefined;
+    const parsed = parse(value);
+    if (parsed !== undefined) return parsed;
+    const name = given[flag] === undefined ? flag.toUpperCase().replaceAll("-", "_") : `--${flag}`;
+    throw new UsageError(`Cannot use ${name} ${JSON.stringify(value)}, ${would} would do`);
   };
   const vae = text("vae");
   return {
@@ -62,20 +79,43 @@ export function parseOptions(args: string[], env: Record<string, string | undefi
     gpu: text("gpu"),
     queue: whole("queue", 64, [1, 100_000]),
     modelsDir: env.MODELS_DIR ? callersPath(env.MODELS_DIR) : undefined,
+    memoryBudget: other("memory-budget", parseBytes, "a size like 2GiB or 900MB"),
+    keepAlive: other("keep-alive", parseDuration, "a time like 5m, 30s, 0 or -1 for ever") ?? 300_000,
     requireGpu: env.REQUIRE_GPU === "1",
   };
 }
 
+const flag = { type: "string" } as const;
+const flags = {
+  host: flag,
+  port: flag,
+  model: flag,
+  vae: flag,
+  gpu: flag,
+  queue: flag,
+  "memory-budget": flag,
+  "keep-alive": flag,
+};
+
 function readFlags(args: string[]) {
-  const flag = { type: "string" } as const;
-  const options = {
-    host: flag,
-    port: flag,
-    model: flag,
-    vae: flag,
-    gpu: flag,
-    queue: flag,
-    help: { type: "boolean", short: "h" },
-  } as const;
-  return parseFlags({ args, options }).values;
+  return parseFlags({ args, options: { ...flags, help: { type: "boolean", short: "h" } } }).values;
+}
+
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
+
+/** Bytes of "2.5GiB", "900MB" or a plain number; undefined of anything else. */
+export function parseBytes(text: string): number | undefined {
+  const [, count, unit = ""] = /^(\d{1,15}(?:\.\d+)?)\s*([KMGT]i?B)?$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(count) * units[unit.toUpperCase()]);
+  return bytes > 0 ? bytes : undefined;
 }

@@ -5,7 +5,7 @@ import { parseRequest, RequestError } from "../engine/request.ts";
 import { type Delivery, takeDelivery } from "./delivery.ts";
 import type { Order } from "./jobs.ts";
 import { digestOf } from "./jobs.ts";
-import { type Env, readyInfo, type Surface } from "./surface.ts";
+import { type Env, infoOf, readyInfo, type Surface } from "./surface.ts";
 
 /** Longest Idempotency-Key. */
 const longestKey = 255;
@@ -25,13 +25,14 @@ export interface Reading {
  *
  * @throws Refusal, RequestError or EngineError
  */
-export async function readOrder(c: Context<Env>, { engine, uploads }: Surface): Promise<Reading> {
-  const info = readyInfo(engine);
-  const upload = await uploads.read(c.req.raw);
+export async function readOrder(c: Context<Env>, surface: Surface): Promise<Reading> {
+  readyInfo(surface.engine); // before a large body is read
+  const upload = await surface.uploads.read(c.req.raw);
   const release = () => upload[Symbol.dispose]();
   try {
     const fields = new Map(upload.fields);
     const delivery = takeDelivery(fields, c.req.header("accept") ?? null);
+    const info = await infoOf(surface, fields);
     const parsed = parseRequest(fields, info);
     const idempotency = idempotencyOf(c, fields);
     const { detach: detached, priority, timeoutMs } = delivery;

@@ -1,7 +1,9 @@
 /** What every surface is given. */
 import type { Engine } from "../engine/client.ts";
+import { weightsIdentity } from "../engine/identity.ts";
 import type { ModelEntry } from "../engine/locate.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
+import { modelOf } from "../engine/request.ts";
 import type { PictureWriter } from "../image/write.ts";
 import type { Jobs } from "./jobs.ts";
 import { Refusal } from "./refusal.ts";
@@ -43,6 +45,28 @@ export function readyInfo(engine: Engine): EngineInfo {
     default:
       return engine.status satisfies never;
   }
+}
+
+/**
+ * The engine's facts with those of the model that a request's fields name.
+ *
+ * @throws RequestError where there is none of that name; Refusal or EngineError
+ */
+export async function infoOf(
+  { engine, models }: Pick<Surface, "engine" | "models">,
+  fields: ReadonlyMap<string, unknown>,
+): Promise<EngineInfo> {
+  const info = readyInfo(engine);
+  const name = modelOf(fields, () => [...new Set([info.model.name, ...models().map(({ name }) => name)])]);
+  if (name === undefined) return info;
+  const { model, limits } = await engine.describe(name);
+  return { ...info, model, limits };
+}
+
+/** What the weights of a model are known by. */
+export function weightsOf({ engine, weights, models }: Surface, name: string): string {
+  const path = models().find((entry) => entry.name === name)?.path;
+  return path === undefined || name === readyInfo(engine).model.name ? weights : weightsIdentity([path]);
 }
 
 /** Refuses a method. */

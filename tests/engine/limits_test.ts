@@ -1,5 +1,6 @@
 import { match, ok, strictEqual } from "node:assert/strict";
 import { sizeLimits, whyTooLarge } from "../../src/engine/limits.ts";
+import { Component } from "../../src/engine/component.ts";
 import { type Backend, createBackend, StableDiffusion } from "../../src/engine/model.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { CLIPTextModel, readTextConfig } from "../../src/models/clip/text_model.ts";
@@ -27,7 +28,14 @@ function stableDiffusion15(backend: Backend): StableDiffusion {
     attention_head_dim: 8,
   }));
   const vae = new AutoencoderKL(readVAEConfig({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 }));
-  return new StableDiffusion(backend, textEncoder, unet, vae, []);
+  const without = (): never => {
+    throw new Error("There are no weights");
+  };
+  return new StableDiffusion("sd15", backend, {
+    textEncoder: new Component("text_encoder", backend, textEncoder, without),
+    unet: new Component("unet", backend, unet, without),
+    vae: new Component("vae", backend, vae, without),
+  });
 }
 
 for (const [kernels, subgroupSize] of [["subgroup", device.subgroupSize], ["workgroup", 0]] as const) {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { openFolder } from "../../src/checkpoint/folder.ts";
-import { createBackend, loadStableDiffusion } from "../../src/engine/model.ts";
+import { createBackend, openStableDiffusion } from "../../src/engine/model.ts";
 import { channelsLast, encodeRow, Pipeline, type PipelineInput } from "../../src/engine/pipeline.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
 import { openDevice } from "../../src/gpu/device.ts";
@@ -11,7 +11,7 @@ import { gaussian } from "../../src/tensor/random.ts";
 
 const device = await openDevice();
 const folder = openFolder(fileURLToPath(new URL("../../weights/tiny", import.meta.url)));
-const model = await loadStableDiffusion(createBackend(device, "f32"), folder);
+const model = openStableDiffusion(createBackend(device, "f32"), folder, { name: "tiny" });
 const pipeline = new Pipeline(model);
 Deno.test.afterAll(() => {
   for (const made of [pipeline, model, device]) made[Symbol.dispose]();
@@ -63,7 +63,7 @@ async function make(asked: Asked): Promise<{ latents: Float32Array; images: Floa
   const latents = new Float32Array(await readBuffer(device, canvas.latents, 0, canvas.latents.size));
   for (const i of asked.seeds.keys()) {
     await pipeline.decode(canvas, i);
-    images.push(await canvas.decode().read("image"));
+    images.push(await (await canvas.decode()).read("image"));
   }
   return { latents, images };
 }
@@ -94,7 +94,7 @@ Deno.test("scanlines come in bands of 64 rows whose bytes join without a gap, wh
   for (const [height, width] of [[64, 64], [72, 104], [136, 8]]) {
     await make({ seeds: [1], prompts: [320], height, width, steps: 1 });
     const canvas = pipeline.canvas({ images: 1, height, width });
-    const whole = await readBuffer(device, canvas.decode().buffer("scanlines"), 0, height * (1 + 3 * width));
+    const whole = await readBuffer(device, (await canvas.decode()).buffer("scanlines"), 0, height * (1 + 3 * width));
     const joined: number[] = [];
     let rows = 0;
     for await (const band of pipeline.scanlines(canvas)) {

@@ -27,6 +27,7 @@ function refusal(fields: Record<string, unknown>): RequestError {
 Deno.test("a prompt alone gets the model's defaults, and a seed chosen for it", () => {
   assert.deepEqual(parse({ prompt: "" }), {
     request: {
+      model: "tiny",
       prompt: "",
       negativePrompt: "",
       width: 128,

@@ -10,13 +10,13 @@ const names = ["read", "ffi", "env", "net", "run", "sys", "write"] as const;
 self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.type) {
     case "start":
-      send({ type: "log", message: `loading ${message.model}` });
-      if (message.model === "permissions") {
+      send({ type: "log", message: `loading ${message.options.model}` });
+      if (message.options.model === "permissions") {
         for (const name of names) {
           send({ type: "log", message: `${name} ${Deno.permissions.querySync({ name }).state}` });
         }
       }
-      if (message.model === "missing") {
+      if (message.options.model === "missing") {
         send({ type: "unready", error: { code: "internal", message: "There is no such model" } });
       } else send({ type: "ready", info });
       return;
@@ -27,6 +27,13 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
       if (request.prompt === "lose") send({ type: "unready", error: { code: "device_lost", message: "It fell off" } });
       if (request.prompt === "fail") send({ type: "failed", id, error: { code: "out_of_memory", message: "Too big" } });
       if (request.prompt === "finish") send({ type: "done", id, timing: { denoise: 5 } });
+      return;
+    }
+    case "describe": {
+      const { id, model: name } = message;
+      if (name !== "other") {
+        send({ type: "undescribed", id, error: { code: "invalid_request", message: "There is no such model" } });
+      } else send({ type: "described", id, info: { ...info, model: { ...info.model, name } } });
       return;
     }
     case "cancel":

@@ -253,7 +253,7 @@ Deno.test("/health/ready tells the adapter, the model and the queue, and 503 whi
   using server = serve();
   const ready = await server.app.request("/health/ready");
   assert.equal(ready.status, 200);
-  assert.deepEqual(await ready.json(), { status: "ready", ...info, queue: { length: 0, capacity: 8 } });
+  assert.deepEqual(await ready.json(), { status: "ready", state: "idle", ...info, queue: { length: 0, capacity: 8 } });
   server.engine.status = { state: "loading" };
   const loading = await server.app.request("/health/ready");
   assert.deepEqual([loading.status, (await loading.json()).status], [503, "loading"]);

@@ -1,6 +1,6 @@
 /** An engine that a test drives by hand, event by event, in place of the Worker; its pictures are real filtered rows. */
 import { type Engine, EngineError, type EngineStatus, type JobProgress } from "../../src/engine/client.ts";
-import type { EngineFailure, EngineInfo } from "../../src/engine/protocol.ts";
+import type { EngineFailure, EngineInfo, MemoryReport, ModelInfo } from "../../src/engine/protocol.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
 import { filterRows } from "../png/filter_rows.ts";
 
@@ -66,7 +66,10 @@ export class FakeJob {
 export class FakeEngine implements Engine {
   readonly ready = Promise.resolve(info);
   status: EngineStatus = { state: "ready", info };
+  memory: MemoryReport | undefined;
   readonly jobs: FakeJob[] = [];
+  /** Models that can be asked for beside the first, by name. */
+  readonly others = new Map<string, ModelInfo>();
   #arrivals: ((job: FakeJob) => void)[] = [];
   #taken = 0;
 
@@ -77,6 +80,11 @@ export class FakeEngine implements Engine {
         this.#hand();
       },
     }, { highWaterMark: Infinity });
+  }
+
+  describe(model: string): Promise<ModelInfo> {
+    const found = model === info.model.name ? info : this.others.get(model);
+    return found ? Promise.resolve(found) : Promise.reject(new EngineError("invalid_request", `There is no ${model}`));
   }
 
   /** The next job that comes in. */

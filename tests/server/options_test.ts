@@ -10,6 +10,8 @@ Deno.test("options have defaults, the environment is before them and the command
     gpu: undefined,
     queue: 64,
     modelsDir: undefined,
+    memoryBudget: undefined,
+    keepAlive: 300_000,
   };
   assert.deepEqual(parseOptions([], {}), { ...absent, requireGpu: false });
   const env = {
@@ -20,6 +22,8 @@ Deno.test("options have defaults, the environment is before them and the command
     GPU: "1",
     QUEUE: "2",
     MODELS_DIR: "/m",
+    MEMORY_BUDGET: "2.5GiB",
+    KEEP_ALIVE: "1h30m",
     REQUIRE_GPU: "1",
   };
   const told = {
@@ -30,6 +34,8 @@ Deno.test("options have defaults, the environment is before them and the command
     gpu: "1",
     queue: 2,
     modelsDir: "/m",
+    memoryBudget: 2.5 * 2 ** 30,
+    keepAlive: 5_400_000,
     requireGpu: true,
   };
   assert.deepEqual(parseOptions([], env), told);

@@ -1,0 +1,108 @@
+/** What is on the device and may leave it: components and plans, least recently used first, under one budget. */
+import type { Memory } from "../gpu/memory.ts";
+
+/** Something needs more memory than there is, even alone. */
+export class BudgetError extends RangeError {
+  override name = "BudgetError";
+}
+
+/** Bytes as people read them: "1.60 GiB". */
+export function formatBytes(bytes: number): string {
+  const unit = bytes >= 2 ** 30 ? ["GiB", 2 ** 30] as const : ["MiB", 2 ** 20] as const;
+  const count = bytes / unit[1];
+  return `${count.toFixed(count < 10 ? 2 : count < 100 ? 1 : 0)} ${unit[0]}`;
+}
+
+/** The sentence's end that says what is needed and what there is. */
+export function overBudget(bytes: number, budget: number): string {
+  return `needs ${formatBytes(bytes)} of device memory, and MEMORY_BUDGET is ${formatBytes(budget)}`;
+}
+
+/** Device memory that can be given up and had again: a component's weights, a stage's plan, a size's state. */
+export abstract class Resident {
+  /** What is made from this and cannot be without it. */
+  readonly #dependents = new Set<Resident>();
+
+  constructor(
+    readonly name: string,
+    protected readonly residency: Residency,
+    private readonly needs: Resident[] = [],
+  ) {}
+
+  /** Bytes it takes now; 0 where it is not on the device. */
+  abstract readonly bytes: number;
+
+  /** Frees its memory; called once what depends on it is gone. */
+  protected abstract drop(): void;
+
+  /** To be called when it has been made: it and what it is made from are now the most recently used. */
+  protected arrive(): void {
+    for (const need of this.needs) need.#dependents.add(this);
+    this.use();
+    this.residency.changed();
+  }
+
+  /** Marks it, and what it is made from, as the most recently used. */
+  use(): void {
+    for (const need of this.needs) need.use();
+    this.residency.use(this);
+  }
+
+  /** Frees what depends on it, and then its own memory. */
+  evict(): void {
+    for (const dependent of [...this.#dependents]) dependent.evict();
+    for (const need of this.needs) need.#dependents.delete(this);
+    this.drop();
+    this.residency.forget(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.evict();
+  }
+}
+
+export class Residency {
+  /** Least recently used first. */
+  readonly #residents = new Set<Resident>();
+  /** How often something was given up for something else. */
+  evictions = 0;
+  /** Called after something has come or gone. */
+  changed: () => void = () => {};
+
+  /** `budget` in bytes of device memory; without one nothing has to leave. */
+  constructor(readonly memory: Memory, readonly budget: number = Infinity) {}
+
+  /** What is on the device, least recently used first. */
+  get residents(): Iterable<Resident> {
+    return this.#residents;
+  }
+
+  use(resident: Resident): void {
+    this.#residents.delete(resident);
+    this.#residents.add(resident);
+  }
+
+  forget(resident: Resident): void {
+    if (this.#residents.delete(resident)) this.changed();
+  }
+
+  /**
+   * Evicts until `bytes` more fit the budget, never one of `needed`.
+   * @throws {BudgetError} when they do not fit beside what is needed.
+   */
+  makeRoom(what: string, bytes: number, needed: readonly Resident[]): void {
+    for (const resident of [...this.#residents]) {
+      if (this.memory.used + bytes <= this.budget) return;
+      if (needed.includes(resident) || !this.#residents.has(resident)) continue;
+      resident.evict();
+      this.evictions++;
+    }
+    const total = this.memory.used + bytes;
+    if (total > this.budget) throw new BudgetError(`Cannot run ${what}: it ${overBudget(total, this.budget)}`);
+  }
+
+  /** Frees everything. */
+  clear(): void {
+    for (const resident of [...this.#residents]) resident.evict();
+  }
+}

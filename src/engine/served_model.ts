@@ -1,0 +1,208 @@
+/** One model as requests see it: its networks, tokenizer, schedule and defaults, making one picture at a time. */
+import { basename, resolve } from "node:path";
+import type { ModelFolder } from "../checkpoint/folder.ts";
+import { openModel } from "../checkpoint/model.ts";
+import {
+  createTrajectory,
+  parseSchedulerJson,
+  type SchedulerJson,
+  type Trajectory,
+  UnsupportedScheduleError,
+} from "../samplers/mod.ts";
+import { gaussian } from "../tensor/random.ts";
+import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
+import { lowerFirst } from "./fields.ts";
+import { largestOfShape, sizeLimits, whyTooLarge } from "./limits.ts";
+import { type Backend, openStableDiffusion, type StableDiffusion } from "./model.ts";
+import { Pipeline, type PipelineInput } from "./pipeline.ts";
+import type { JobEvent, ModelDefaults, ModelInfo } from "./protocol.ts";
+import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
+
+/** A request that cannot be run as it is; the message says why. */
+export class RefusedError extends Error {
+  override name = "RefusedError";
+  /** The field at fault, as clients know it. */
+  readonly field?: string;
+  constructor(message: string, { field, ...options }: ErrorOptions & { field?: string } = {}) {
+    super(message, options);
+    this.field = field;
+  }
+}
+
+/** An event of a job without the job's id. */
+export type Progress = JobEvent extends infer Event ? Event extends { id: string } ? Omit<Event, "id"> : never : never;
+
+/** Sizes whose verdict is kept. */
+const rememberedSizes = 1000;
+
+/** Defaults of a folder without defaults.json. */
+const fallback = { steps: 20, guidanceScale: 7, sampler: "euler_a", scheduler: "automatic" };
+
+/** The name of the model at a path: the folder's, or the file's without `.safetensors`. */
+function modelName(path: string): string {
+  return basename(resolve(path)).replace(/\.safetensors$/, "");
+}
+
+export class ServedModel implements Disposable {
+  readonly pipeline: Pipeline;
+  readonly info: ModelInfo;
+  readonly #tokenizer: ClipTokenizer;
+  readonly #schedule: SchedulerJson;
+  /** What {@link whyTooLarge} said of the sizes asked for so far. */
+  readonly #sizes = new Map<string, string | undefined>();
+
+  private constructor(readonly model: StableDiffusion, folder: ModelFolder, path: string) {
+    this.pipeline = new Pipeline(model);
+    this.#tokenizer = loadTokenizer(folder.folder("tokenizer"), { padToken: folder.padToken });
+    this.#schedule = parseSchedulerJson(folder.scheduler ?? "{}");
+    this.info = { model: { name: model.name, defaults: defaultsOf(folder, model) }, limits: sizeLimits(model) };
+    this.#checkDefaults(path);
+  }
+
+  /**
+   * Opens a model's small files and headers; its weights are read when a stage needs them.
+   * @throws {Error} when it is no model that runs here, saying why.
+   */
+  static open(
+    backend: Backend,
+    path: string,
+    { folder = openModel(path), log }: { folder?: ModelFolder; log: (line: string) => void },
+  ): ServedModel {
+    return new ServedModel(openStableDiffusion(backend, folder, { name: modelName(path), log }), folder, path);
+  }
+
+  /**
+   * Makes one picture. Stops between two steps, with a `cancelled` event, once `signal` is aborted.
+   * @throws {RefusedError} when the request cannot be run as it is.
+   */
+  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
+    const [conditional, unconditional] = [request.prompt, request.negativePrompt].map((text) =>
+      this.#tokenizer.encode(text)
+    );
+    const { width, height, guidanceScale, initImage } = request;
+    this.#checkSize(height, width);
+    const input: PipelineInput = {
+      images: 1,
+      width,
+      height,
+      guidanceScale,
+      initImage,
+      conditional: [Uint32Array.from(conditional.ids)],
+      unconditional: [Uint32Array.from(unconditional.ids)],
+      trajectory: this.#trajectory(request),
+      noise: this.#noise(request),
+    };
+    yield { type: "started", truncatedTokens: conditional.truncated + unconditional.truncated };
+    try {
+      const steps = this.pipeline.denoise(input);
+      let next = await steps.next();
+      for (; !next.done; next = await steps.next()) {
+        yield { type: "step", ...next.value };
+        await turn(); // so that a cancellation that has arrived is heard
+        if (signal.aborted) return yield { type: "cancelled" };
+      }
+      await this.pipeline.decode(next.value);
+      for await (const band of this.pipeline.scanlines(next.value)) {
+        yield { type: "rows", ...band };
+        await turn();
+        if (signal.aborted) return yield { type: "cancelled" };
+      }
+      yield { type: "done", timing: this.pipeline.timing };
+    } catch (error) {
+      this.pipeline.clear(); // a plan may be half made: the next job makes its own
+      throw error;
+    }
+  }
+
+  #trajectory({ sampler, scheduler, steps, eta, strength, initImage }: GenerateRequest): Trajectory {
+    try {
+      const options = { steps, eta, scheduler, strength: initImage ? strength : undefined };
+      return createTrajectory(sampler, this.#schedule, options);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      // The other ways in which a run cannot be are refused before it comes here.
+      const field = error instanceof UnsupportedScheduleError ? "sampler" : "steps";
+      throw new RefusedError(error.message, { cause: error, field });
+    }
+  }
+
+  /** Defaults that make no request would fail every client that relies on them: they fail the model instead. */
+  #checkDefaults(path: string): void {
+    const { width, height } = this.info.model.defaults;
+    if (Math.max(width, height) <= this.info.limits.maxSide) this.#checkSize(height, width);
+    try {
+      this.#trajectory(parseRequest(new Map([["prompt", ""]]), this.info).request);
+    } catch (error) {
+      if (!(error instanceof RequestError || error instanceof RefusedError)) throw error;
+      const single = /\.safetensors$/.test(path);
+      const file = single ? path.replace(/\.safetensors$/, ".json") : `${path}/defaults.json`;
+      throw new Error(`Cannot use the defaults of ${file}: ${lowerFirst(error.message)}`, { cause: error });
+    }
+  }
+
+  #noise({ seed, rng, height, width }: GenerateRequest): () => Float32Array {
+    const { vae } = this.model;
+    return gaussian({ seed, rng, shape: [vae.config.latent_channels, height / vae.scale, width / vae.scale] });
+  }
+
+  /** @throws {RefusedError} when a picture of this size cannot be made, saying why and which size could be. */
+  #checkSize(height: number, width: number): void {
+    const tooLarge = this.#whyTooLarge(height, width);
+    if (!tooLarge) return;
+    const most = largestOfShape(this.model, height, width);
+    const would = most ? `${most.width}x${most.height} would do` : "a larger MEMORY_BUDGET would do";
+    throw new RefusedError(`Cannot make a picture of ${width}x${height}: ${tooLarge}, ${would}`);
+  }
+
+  /** Recording the plans takes some 50 ms: once a size. */
+  #whyTooLarge(height: number, width: number): string | undefined {
+    const key = `${height} ${width}`;
+    if (!this.#sizes.has(key)) {
+      if (this.#sizes.size >= rememberedSizes) this.#sizes.clear();
+      this.#sizes.set(key, whyTooLarge(this.model, height, width));
+    }
+    return this.#sizes.get(key);
+  }
+
+  /**
+   * Drivers compile a kernel when it first runs, so both ways to begin and all other stages run once at the default
+   * size: image-to-image with guidance, then text-to-image without.
+   */
+  async warm(): Promise<void> {
+    const { width, height } = this.info.model.defaults;
+    const request: GenerateRequest = {
+      prompt: "",
+      negativePrompt: "",
+      width,
+      height,
+      steps: 1,
+      guidanceScale: 2,
+      sampler: "euler_a",
+      scheduler: "automatic",
+      seed: 0,
+      rng: "nv",
+      eta: 0,
+      strength: 1,
+    };
+    const fromPicture = { ...request, initImage: new Uint8Array(3 * width * height) };
+    for (const each of [fromPicture, { ...request, guidanceScale: 1 }]) {
+      for await (const _ of this.generate(each, AbortSignal.any([]))) { /* the picture is nobody's */ }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.pipeline[Symbol.dispose]();
+    this.model[Symbol.dispose]();
+  }
+}
+
+/** Lets messages that have arrived be handled. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function defaultsOf({ defaults = {} }: ModelFolder, { unet, vae }: StableDiffusion): ModelDefaults {
+  const side = unet.config.sample_size * vae.scale;
+  const { width = side, height = side, cfg_scale = fallback.guidanceScale, ...rest } = defaults;
+  return { ...fallback, ...rest, width, height, guidanceScale: cfg_scale };
+}

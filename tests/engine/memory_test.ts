@@ -1,0 +1,152 @@
+/** Device memory under a budget: what is accounted, what leaves for what, and that pictures do not change for it. */
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { createEngine } from "../../src/engine/client.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { neededBytes } from "../../src/engine/limits.ts";
+import type { GenerateRequest } from "../../src/engine/request.ts";
+
+const tiny = fileURLToPath(new URL("../../weights/tiny", import.meta.url));
+const modelsDir = Deno.makeTempDirSync();
+for (const name of ["first", "second"]) Deno.symlinkSync(tiny, `${modelsDir}/${name}`);
+Deno.test.afterAll(() => Deno.removeSync(modelsDir, { recursive: true }));
+
+const request: GenerateRequest = {
+  prompt: "a red circle on a blue background",
+  negativePrompt: "",
+  width: 64,
+  height: 64,
+  steps: 2,
+  guidanceScale: 3,
+  sampler: "euler",
+  scheduler: "automatic",
+  seed: 1,
+  rng: "nv",
+  eta: 0,
+  strength: 1,
+};
+
+function open(budget?: number): Promise<Engine> {
+  return Engine.open({ model: tiny, precision: "f32", budget, homes: { modelsDir }, log: () => {} });
+}
+
+/** The scanlines of a picture. */
+async function make(engine: Engine, changes: Partial<GenerateRequest> = {}): Promise<number[]> {
+  const bytes: number[] = [];
+  for await (const event of engine.generate({ ...request, ...changes }, new AbortController().signal)) {
+    if (event.type === "rows") bytes.push(...event.bytes);
+  }
+  return bytes;
+}
+
+const roomy = await open(2 ** 40);
+const before = await make(roomy);
+const picture = { initImage: Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => i % 251), strength: 0.5, steps: 4 };
+const fromPicture = await make(roomy, picture);
+Deno.test.afterAll(() => roomy[Symbol.dispose]());
+
+/** The least budget that lets pictures of the default size be made. */
+const { width, height } = roomy.info.model.defaults;
+const leastBudget = neededBytes(roomy.standard.model, height, width);
+
+Deno.test("a budget too small for the largest stage is refused before it starts, with what is needed and what there is", async () => {
+  await rejects(open(leastBudget - 1), {
+    message:
+      /^Cannot make a picture of 128x128: the [\w' -]+ needs [\d.]+ MiB of device memory, and MEMORY_BUDGET is [\d.]+ MiB, \d+x\d+ would do$/,
+  });
+  await rejects(open(2 ** 20), {
+    message: /needs [\d.]+ MiB of device memory, and MEMORY_BUDGET is 1.00 MiB, a larger MEMORY_BUDGET would do$/,
+  });
+});
+
+Deno.test("components take turns under a small budget: it is never passed, and pictures are the same", async () => {
+  const budget = leastBudget, { residents } = roomy.memory;
+  const weights = residents.filter(({ name }) => /^tiny (unet|vae|text_encoder)$/.test(name));
+  strictEqual(weights.length, 3);
+  const all = weights.reduce((sum, { bytes }) => sum + bytes, 0);
+  ok(budget < all, `a budget of ${budget} for ${all} bytes of weights`);
+  using engine = await open(budget);
+  for (let times = 0; times < 2; times++) {
+    deepStrictEqual(await make(engine), before);
+    deepStrictEqual(await make(engine, picture), fromPicture);
+  }
+  const { peak, evictions } = engine.memory;
+  ok(peak <= budget, `${peak} bytes under a budget of ${budget}`);
+  ok(evictions > 10, `${evictions} evictions`);
+  strictEqual(roomy.memory.evictions, 0);
+});
+
+Deno.test("a size that does not fit the budget is refused before it starts, with the largest that does, which does", async () => {
+  using engine = await open(leastBudget);
+  const { evictions, used } = engine.memory;
+  const refusal = await make(engine, { width: 1024, height: 512 }).then(() => "", (error) => `${error.message}`);
+  match(refusal, /^Cannot make a picture of 1024x512: .* needs .* of device memory, .*, \d+x\d+ would do$/);
+  const { memory } = engine;
+  deepStrictEqual([memory.evictions, memory.used], [evictions, used], "nothing had to leave for it");
+  const [width, height] = refusal.match(/(\d+)x(\d+) would do$/)!.slice(1).map(Number);
+  ok(width < 1024 && height < 512 && Math.abs(width / height - 2) < 0.2);
+  strictEqual((await make(engine, { width, height, steps: 1 })).length, height * (1 + 3 * width));
+});
+
+Deno.test("what is accounted is what buffers and textures take, by kind and by what it belongs to", () => {
+  const { used, bytes, residents } = roomy.memory;
+  strictEqual(Object.values(bytes).reduce((sum, each) => sum + each, 0), used);
+  strictEqual(residents.reduce((sum, each) => sum + each.bytes, 0), used);
+  strictEqual(bytes.staging, 0, "nothing is uploaded now");
+  const weights = residents.filter(({ name }) => /^tiny (unet|vae|text_encoder)$/.test(name));
+  strictEqual(weights.reduce((sum, each) => sum + each.bytes, 0), bytes.weights);
+});
+
+Deno.test("unloading gives all device memory back, and the next picture is as ever", async () => {
+  using engine = await open();
+  ok(engine.memory.used > 0);
+  engine.unload();
+  deepStrictEqual([engine.memory.used, engine.memory.residents], [0, []]);
+  deepStrictEqual(await make(engine), before);
+  ok(engine.memory.used > 0);
+});
+
+Deno.test("fifty requests of alternating sizes and models leave device memory where it began, whatever the budget", async () => {
+  const sizes = [[16, 16], [24, 16], [16, 32]], models = [undefined, "first", "second"];
+  for (const budget of [undefined, leastBudget]) {
+    using engine = await open(budget);
+    const run = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const [width, height] = sizes[i % 3];
+        await make(engine, { width, height, steps: 1, guidanceScale: 1, model: models[Math.floor(i / 2) % 3] });
+      }
+    };
+    await run(18);
+    const began = engine.memory.used;
+    await run(54);
+    strictEqual(engine.memory.used, began);
+    ok(began > 0);
+    if (budget !== undefined) ok(engine.memory.peak <= budget);
+  }
+});
+
+Deno.test("a request may name any model there is a folder of, and gets that model's picture", async () => {
+  strictEqual(roomy.describe("first").model.name, "first");
+  deepStrictEqual(await make(roomy, { model: "first" }), before, "the same weights under another name");
+  for (const model of ["third", "../tiny", tiny, ""]) {
+    await rejects(make(roomy, { model }), { name: "RefusedError", field: "model" });
+  }
+});
+
+Deno.test("without a job for as long as keep_alive says, all device memory is given back; the next job brings it back", async () => {
+  const engine = createEngine({ model: tiny, precision: "f32", keepAlive: 0 });
+  const run = async (id: string, keepAlive?: number) => {
+    await Array.fromAsync(engine.generate(id, { ...request, steps: 1, keepAlive }, new AbortController().signal));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return engine.memory!.used;
+  };
+  await engine.ready;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  strictEqual(engine.memory!.used, 0, "nobody has asked for anything");
+  strictEqual(await run("a"), 0);
+  ok(await run("b", 400) > 0, "not yet");
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  strictEqual(engine.memory!.used, 0);
+  ok(await run("c", Infinity) > 0);
+  engine.close();
+});

@@ -1,0 +1,123 @@
+/** Requests that name a model, and what the server says of memory. */
+import assert from "node:assert/strict";
+import { parseInfotext } from "../../src/png/infotext.ts";
+import { decode } from "fast-png";
+import { PictureReader } from "../../src/image/read.ts";
+import { createApp } from "../../src/server/app.ts";
+import { metricsOf } from "../../src/server/metrics.ts";
+import { Queue } from "../../src/server/queue.ts";
+import { UploadReader } from "../../src/server/upload.ts";
+import { FakeEngine, info } from "./fake_engine.ts";
+
+/** An app that can load "other" and "another" beside its own model. */
+function serve() {
+  const engine = new FakeEngine(), pictures = new PictureReader(), uploads = new UploadReader();
+  const { model: { defaults }, limits } = info;
+  engine.others.set("other", { model: { name: "other", defaults: { ...defaults, width: 32, height: 16 } }, limits });
+  const models = () => ["other", "another"].map((name) => ({ name, path: `/${name}`, modified: 0 }));
+  const app = createApp(engine, { queue: new Queue({ capacity: 8 }), uploads, pictures, models });
+  return {
+    app,
+    engine,
+    [Symbol.dispose]() {
+      pictures[Symbol.dispose]();
+      uploads[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("a request that names a model gets that model's defaults, and its name in the picture", async () => {
+  using server = serve();
+  const answer = server.app.request("/generate?prompt=x&model=other");
+  const job = await server.engine.next();
+  assert.deepEqual([job.request.model, job.request.width, job.request.height], ["other", 32, 16]);
+  job.run();
+  const png = decode(await (await answer).bytes());
+  assert.deepEqual([png.width, png.height], [32, 16]);
+  assert.equal(parseInfotext(png.text.parameters).parameters.Model, "other");
+});
+
+Deno.test("a model that there is not is refused with the names that are most like it first", async () => {
+  using server = serve();
+  const response = await server.app.request("/generate?prompt=x&model=anotherr");
+  assert.equal(response.status, 404);
+  const { error } = await response.json();
+  assert.deepEqual([error.code, error.param], ["model_not_found", "model"]);
+  assert.equal(error.message, 'Field model is "anotherr", another or other or tiny would do');
+  assert.equal(server.engine.jobs.length, 0);
+});
+
+Deno.test("keep_alive is a time in Ollama's words, and anything else is refused", async () => {
+  using server = serve();
+  const times = [["5m", 300_000], ["30", 30_000], ["1h30m", 5_400_000], ["0", 0], ["-1", Infinity], ["250ms", 250]];
+  for (const [text, ms] of times) {
+    const answer = server.app.request(`/generate?prompt=x&keep_alive=${text}`);
+    const job = await server.engine.next();
+    assert.equal(job.request.keepAlive, ms, `${text}`);
+    job.run();
+    await (await answer).bytes();
+  }
+  for (const text of ["soon", "5 m", "m", "1e9", "--1"]) {
+    const { status } = await server.app.request(`/generate?prompt=x&keep_alive=${text}`);
+    assert.equal(status, 400, text);
+  }
+});
+
+const memory = {
+  budget: 2 ** 31,
+  used: 6,
+  peak: 9,
+  bytes: { weights: 1, slots: 2, named: 3, staging: 0 },
+  residents: [{ name: 'tiny "unet"', bytes: 1 }],
+  evictions: 4,
+};
+
+Deno.test("/metrics gives memory by kind and by component as Prometheus reads it", async () => {
+  using server = serve();
+  server.engine.memory = memory;
+  const response = await server.app.request("/metrics");
+  assert.equal(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  const lines = (await response.text()).split("\n");
+  for (
+    const line of [
+      "# TYPE sd_device_memory_bytes gauge",
+      'sd_device_memory_bytes{kind="weights"} 1',
+      'sd_device_memory_bytes{kind="named"} 3',
+      "sd_device_memory_budget_bytes 2147483648",
+      "sd_device_memory_peak_bytes 9",
+      'sd_resident_bytes{name="tiny \\"unet\\""} 1',
+      "# TYPE sd_evictions_total counter",
+      "sd_evictions_total 4",
+      "sd_ready 1",
+      "sd_queue_jobs 0",
+      "sd_queue_capacity 8",
+    ]
+  ) assert.ok(lines.includes(line), line);
+  assert.match(lines.join("\n"), /^process_resident_memory_bytes [1-9]\d+$/m);
+});
+
+Deno.test("every line of the metrics is a comment or a sample, and every sample's family is described once", () => {
+  const page = metricsOf({ ready: false, queue: { length: 1, capacity: 2 }, memory, residentBytes: 5 });
+  assert.ok(page.endsWith("\n"));
+  const described = new Set<string>();
+  for (const line of page.trimEnd().split("\n")) {
+    const [, kind, family] = /^# (HELP|TYPE) (\w+) \S/.exec(line) ?? [];
+    if (kind === "TYPE") {
+      assert.ok(!described.has(family), family);
+      described.add(family);
+    } else if (!kind) {
+      const [, name] = /^(\w+)(?:\{\w+="(?:[^"\\]|\\.)*"\})? \d+$/.exec(line) ?? assert.fail(line);
+      assert.ok(described.has(name), name);
+    }
+  }
+  assert.equal(metricsOf({ ready: false, queue: { length: 0, capacity: 1 }, residentBytes: 1 }).match(/device/), null);
+});
+
+Deno.test("/health says whether weights are on the device, and what its memory is used for", async () => {
+  using server = serve();
+  server.engine.memory = memory;
+  const loaded = await (await server.app.request("/health")).json();
+  assert.deepEqual([loaded.state, loaded.memory.bytes.weights], ["loaded", 1]);
+  server.engine.memory = { ...memory, used: 0, residents: [] };
+  assert.equal((await (await server.app.request("/health")).json()).state, "idle");
+});
