@@ -5,6 +5,7 @@ alias Output = f32;
 alias Residual = f32;
 const SHIFT = 0u;    // 1: adds shift[image], one row of channels (a timestep's) each `shiftRows` output rows
 const RESIDUAL = 0u; // 1: adds residual, of the output's shape
+const WRAP = 0u;     // 1: beyond an edge lies the opposite one, not zeros
 
 struct Shape {
   rows: u32,        // images · outHeight · outWidth
@@ -37,8 +38,12 @@ fn inputPixel(row: u32, tap: u32) -> u32 {
   let image = row / (shape.outHeight * shape.outWidth);
   let pixel = row % (shape.outHeight * shape.outWidth);
   // Negative coordinates wrap to huge ones, so that one comparison finds both borders.
-  let fullY = pixel / shape.outWidth * shape.stride + tap / shape.kernelWidth - shape.padding;
-  let fullX = pixel % shape.outWidth * shape.stride + tap % shape.kernelWidth - shape.padding;
+  var fullY = pixel / shape.outWidth * shape.stride + tap / shape.kernelWidth - shape.padding;
+  var fullX = pixel % shape.outWidth * shape.stride + tap % shape.kernelWidth - shape.padding;
+  if (WRAP == 1u) {
+    fullY = (fullY + shape.padding * shape.fullHeight) % shape.fullHeight;
+    fullX = (fullX + shape.padding * shape.fullWidth) % shape.fullWidth;
+  }
   if (row >= shape.rows || fullY >= shape.fullHeight || fullX >= shape.fullWidth) {
     return OUTSIDE;
   }

@@ -20,6 +20,8 @@ export interface Target {
    * over few values amplifies their rounding (measured: 1×1 pixels, two channels a group, 6e-3 of the U-Net's output).
    */
   hiddenType: "f32" | "f16";
+  /** Whether convolutions find, beyond an edge of their picture, the opposite one: for pictures that tile. */
+  wraps?: boolean;
 }
 
 /** How a parameter is laid out on the GPU: see `engine/load.ts`, which packs it. */

@@ -27,6 +27,8 @@ export interface ConvolutionOptions {
   paddingAfter?: number;
   /** Convolve the nearest-neighbour enlargement to this [height, width] without storing it. */
   enlargeTo?: readonly [height: number, width: number];
+  /** Beyond an edge lies the opposite one, not zeros; as the graph's target has it where absent. */
+  wraps?: boolean;
 }
 
 /** `x` [..., in] times `weight` [out, in, ...ones] plus `bias` [out]. */
@@ -43,7 +45,7 @@ export function conv2d(
   x: Value,
   weight: Parameter,
   bias: Parameter | undefined,
-  { stride = 1, padding = 0, paddingAfter = padding, enlargeTo }: ConvolutionOptions = {},
+  { stride = 1, padding = 0, paddingAfter = padding, enlargeTo, wraps = x.graph.target.wraps }: ConvolutionOptions = {},
 ): Value {
   const [images, height, width] = x.shape;
   const [out, , kernelHeight = 1, kernelWidth = 1] = weight.shape;
@@ -53,7 +55,8 @@ export function conv2d(
   const picture = { height, width, outHeight, outWidth, fullHeight, fullWidth };
   const taps = kernelHeight * kernelWidth;
   const output = { shape: [images, outHeight, outWidth, out], dtype: x.graph.target.hiddenType };
-  return matmul(x, weight, bias, output, { ...picture, kernelWidth, taps, stride, padding });
+  const WRAP = wraps && padding + paddingAfter > 0 ? 1 : 0;
+  return matmul(x, weight, bias, output, { ...picture, kernelWidth, taps, stride, padding }, { WRAP });
 }
 
 interface Picture {
@@ -75,6 +78,7 @@ function matmul(
   bias: Parameter | undefined,
   output: { shape: number[]; dtype: StorageType },
   { height: inHeight, width: inWidth, ...picture }: Picture,
+  constants: Constants = {},
 ): Value {
   const channels = x.shape.at(-1)!;
   if (weight.shape[1] !== channels) {
@@ -94,7 +98,7 @@ function matmul(
   const groups = Math.ceil(rows / tile.rows);
   return x.graph.record(kernels[tile.kernel][weightStorage], output, {
     operands: { x, weight, bias, shift: undefined, residual: undefined },
-    constants: { Input: x.dtype, Output: output.dtype, ...weights, ...tile.constants },
+    constants: { Input: x.dtype, Output: output.dtype, ...weights, ...tile.constants, ...constants },
     shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1 },
     workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
     loops: picture.taps * (in4 + 1),

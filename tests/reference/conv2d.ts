@@ -5,11 +5,13 @@ export interface Convolution {
   stride?: number;
   before?: number;
   after?: number;
+  /** Instead of zeros, the opposite edge. */
+  wraps?: boolean;
 }
 
 /** `x` [image, y, x, in] with `weight` [out, in, tapY, tapX]. */
 export function conv2d(x: Tensor, weight: Tensor, bias: Tensor, options: Convolution = {}): Tensor {
-  const { stride = 1, before = 0, after = before } = options;
+  const { stride = 1, before = 0, after = before, wraps = false } = options;
   const [images, height, width, inner] = x.shape, [outer, , tapsY, tapsX] = weight.shape;
   const outHeight = Math.floor((height + before + after - tapsY) / stride) + 1;
   const outWidth = Math.floor((width + before + after - tapsX) / stride) + 1;
@@ -22,7 +24,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor, options: Convolu
           let sum = bias.data[out];
           for (let tapY = 0; tapY < tapsY; tapY++) {
             for (let tapX = 0; tapX < tapsX; tapX++) {
-              const inY = outY * stride + tapY - before, inX = outX * stride + tapX - before;
+              let inY = outY * stride + tapY - before, inX = outX * stride + tapX - before;
+              if (wraps) [inY, inX] = [(inY + before * height) % height, (inX + before * width) % width];
               if (inY < 0 || inY >= height || inX < 0 || inX >= width) continue;
               const pixel = ((image * height + inY) * width + inX) * inner;
               for (let i = 0; i < inner; i++) {

@@ -104,10 +104,10 @@ export function convolved(
   x: Tensor,
   weight: Tensor,
   bias: Tensor,
-  { stride, padding, paddingAfter, enlargeTo }: ConvolutionOptions,
+  { stride, padding, paddingAfter, enlargeTo, wraps }: ConvolutionOptions,
 ): Tensor {
   const picture = enlargeTo ? reference.enlarge(x, enlargeTo) : x;
-  return reference.conv2d(picture, weight, bias, { stride, before: padding, after: paddingAfter });
+  return reference.conv2d(picture, weight, bias, { stride, before: padding, after: paddingAfter, wraps });
 }
 
 function convCase(x: Shape, out: number, kernel: readonly [number, number], options: ConvolutionOptions = {}): Case {
@@ -148,6 +148,13 @@ export const convTable: Table = {
     convCase([1, 5, 5, 4], 7, [3, 3], { padding, enlargeTo: [9, 9] }),
     convCase([2, 5, 3, 3], 4, [3, 3], { padding, enlargeTo: [9, 7] }),
     convCase([3, 1, 1, 8], 8, [3, 3], { padding, enlargeTo: [2, 1] }),
+    // Edges that join: one pixel, odd sizes, both ways down, the way up, more than the picture's own size.
+    convCase([1, 1, 1, 3], 4, [3, 3], { padding, wraps: true }),
+    convCase([2, 5, 7, 6], 5, [3, 3], { padding, wraps: true }),
+    convCase([2, 8, 6, 5], 6, [3, 3], { stride: 2, padding, wraps: true }),
+    convCase([1, 9, 7, 3], 6, [3, 3], { stride: 2, padding: 0, paddingAfter: 1, wraps: true }),
+    convCase([1, 3, 4, 6], 5, [3, 3], { padding, enlargeTo: [6, 8], wraps: true }),
+    convCase([1, 2, 3, 4], 4, [3, 3], { padding: 4, wraps: true }),
     // More than one tile of rows and columns, images that share a tile.
     convCase([3, 13, 11, 10], 43, [3, 3], { padding }),
     convCase([2, 17, 19, 40], 72, [3, 3], { padding }),
