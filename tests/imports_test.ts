@@ -13,7 +13,7 @@ const allowed: Record<string, string[]> = {
   ...Object.fromEntries(leaves.map((room) => [room, ["tensor"]])),
   engine: [...engine, "kernels"],
   // The device lives in the engine's Worker: what serves requests never sees it.
-  server: ["engine", "image", "png"],
+  server: ["engine", "image", "png", "samplers"],
   parity: engine,
   // Only the command that downloads knows the hub, and with it the hub's library.
   hub: [],

@@ -59,6 +59,11 @@ export function samplerLabel(name: SamplerName): string {
   return SAMPLERS[name].label;
 }
 
+/** Further names of a sampler. */
+export function samplerAliases(name: SamplerName): readonly string[] {
+  return SAMPLERS[name].aliases;
+}
+
 /** "Karras" for "karras", as infotexts write it. */
 export function schedulerLabel(name: SchedulerName): string {
   return SCHEDULERS[name].label;

@@ -5,12 +5,16 @@ import type { Engine } from "../engine/client.ts";
 import { listModels, type ModelEntry } from "../engine/locate.ts";
 import type { PictureReader } from "../image/read.ts";
 import { PictureWriter } from "../image/write.ts";
-import { errorResponse, isUnexpected } from "./errors.ts";
+import { errorResponse, type ErrorShape, isUnexpected } from "./errors.ts";
+import { a1111Routes, controlNetRoutes } from "./a1111/routes.ts";
 import { generateRoutes } from "./generate.ts";
+import { huggingFaceRoutes } from "./huggingface.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { Jobs, type JobsOptions } from "./jobs.ts";
+import { kserveRoutes } from "./kserve.ts";
 import { metricsOf } from "./metrics.ts";
 import { modelRoutes } from "./models.ts";
+import { openAiRoutes } from "./openai/routes.ts";
 import type { Queue } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
 import { type Env, notAllowed, type Surface } from "./surface.ts";
@@ -53,6 +57,13 @@ export function createApp(
   const surface: Surface = { engine, jobs, uploads, writer, models, weights, open: true };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));
+  const openAi = openAiRoutes(surface);
+  app.route("/v1/images", openAi.images);
+  app.route("/v1/files", openAi.files);
+  app.route("/sdapi/v1", a1111Routes(surface));
+  app.route("/controlnet", controlNetRoutes());
+  app.route("/v2", kserveRoutes(surface));
+  app.route("/", huggingFaceRoutes(surface));
 
   app.get("/health/live", (c) => c.json({ status: "live" }));
   app.get("/health/ready", (c) => c.json(...readiness(engine, queue)));
@@ -80,15 +91,22 @@ export function createApp(
     const message = `There is nothing at ${
       c.req.path.slice(0, 80)
     }, /generate, /v1/jobs, /v1/models, /health and /metrics would do`;
-    return errorResponse(new Refusal("not_found", message));
+    return errorResponse(new Refusal("not_found", message), shapeOf(c.req.path));
   });
   app.onError((error, c) => {
     if (isUnexpected(error) && !c.req.raw.signal.aborted) {
       log(`${c.req.method} ${c.req.path} failed: ${error.stack ?? error}`);
     }
-    return errorResponse(error);
+    return errorResponse(error, shapeOf(c.req.path));
   });
   return app;
+}
+
+/** How the clients that ask at a path expect errors. */
+function shapeOf(path: string): ErrorShape {
+  if (/^\/(sdapi|controlnet)(\/|$)/.test(path)) return "a1111";
+  if (/^\/v2(\/|$)/.test(path)) return "kserve";
+  return /^\/(hf|models)(\/|$)/.test(path) ? "huggingface" : "native";
 }
 
 /** What `/health/ready` says, and its status: 200 where a job would be taken. */

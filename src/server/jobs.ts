@@ -120,6 +120,16 @@ export class Jobs {
     return job?.owner === owner ? job : undefined;
   }
 
+  /** A job by its id, whosoever it is: for addresses that stand for a key themselves. @throws Refusal */
+  known(id: string): Job {
+    return this.find(id, this.#jobs.get(id)?.owner);
+  }
+
+  /** Whether no new jobs are taken. */
+  get draining(): boolean {
+    return this.#options.queue.draining;
+  }
+
   /** Milliseconds until all jobs held now are done. */
   get estimatedMs(): number {
     return this.#options.queue.estimatedMs;

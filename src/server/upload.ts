@@ -68,6 +68,13 @@ export class UploadReader implements Disposable {
     };
   }
 
+  /** A request's body as it is, for what is neither JSON nor a form. @throws Refusal */
+  async readBytes(request: Request): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> } & Disposable> {
+    using share = this.#share();
+    const bytes = concat(await this.#readPieces(request, share.grow));
+    return { bytes, [Symbol.dispose]: share.keep() };
+  }
+
   /** Ends the Worker; a later `read()` starts another. */
   [Symbol.dispose](): void {
     this.#worker?.terminate();

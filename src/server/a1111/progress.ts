@@ -1,0 +1,27 @@
+/** The answer of `progress`. */
+import type { Job } from "../job.ts";
+import { timestampOf } from "./result.ts";
+
+/** How far the first of these jobs is, which is the one that runs if any does; nothing at all where there is none. */
+export function progressOf(jobs: readonly Job[], estimatedMs: number) {
+  const job = jobs.find(({ status }) => status === "running") ?? jobs[0];
+  const steps = job?.steps ?? 0;
+  const progress = !job ? 0 : Math.min(1, 0.01 + (job.status === "running" ? job.step / steps : 0));
+  return {
+    progress,
+    eta_relative: job ? estimatedMs / 1000 : 0,
+    state: {
+      skipped: false,
+      interrupted: job?.signal.aborted ?? false,
+      stopping_generation: false,
+      job: job ? job.taskId ?? job.id : "",
+      job_count: job ? 1 : 0,
+      job_timestamp: timestampOf(job?.created ?? 0),
+      job_no: 0,
+      sampling_step: job?.step ?? 0,
+      sampling_steps: steps,
+    },
+    current_image: null,
+    textinfo: null,
+  };
+}

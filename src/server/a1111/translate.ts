@@ -1,0 +1,144 @@
+/** A1111's `txt2img` and `img2img` bodies as native fields. */
+import { RequestError } from "../../engine/request.ts";
+import { Translation, type Wire } from "../translate.ts";
+import type { Settings } from "./settings.ts";
+
+/** What an A1111 client sent, understood. */
+export interface A1111Request {
+  translation: Translation;
+  /** Whether the answer holds the pictures, and the picture that was sent. */
+  sendImages: boolean;
+  includeInitImages: boolean;
+  /** The client's own name for the task. */
+  taskId?: string;
+  format: "png" | "jpeg";
+}
+
+/** What A1111's clients say of a picture that is repainted in part. */
+const maskFields = [
+  "mask_blur",
+  "inpainting_fill",
+  "inpaint_full_res",
+  "inpaint_full_res_padding",
+  "inpainting_mask_invert",
+];
+/** Fields of hires, under their native names. */
+const hiresFields = {
+  hr_scale: "scale",
+  hr_upscaler: "upscaler",
+  hr_second_pass_steps: "steps",
+  hr_resize_x: "width",
+  hr_resize_y: "height",
+  hr_sampler_name: "sampler",
+  hr_scheduler: "scheduler",
+  hr_prompt: "prompt",
+  hr_negative_prompt: "negative_prompt",
+};
+
+/**
+ * The body of `txt2img` or, with `fromImage`, of `img2img`. What A1111 can and this engine cannot is refused where it is
+ * asked for, and passed over at its usual value.
+ *
+ * @throws RequestError
+ */
+export function translate(wire: Wire, settings: Settings, { fromImage }: { fromImage: boolean }): A1111Request {
+  const into = new Translation();
+  const overrides = settings.with(wire.object("override_settings"));
+  into.set("prompt", wire.text("prompt") ?? "");
+  into.set("negative_prompt", wire.text("negative_prompt"));
+  into.set("steps", wire.number("steps") ?? 50);
+  into.set("cfg_scale", wire.number("cfg_scale") ?? 7);
+  into.set("width", wire.number("width") ?? 512);
+  into.set("height", wire.number("height") ?? 512);
+  into.set("seed", seedOf(wire.number("seed") ?? -1));
+  into.set("sampler", samplerOf(wire), "sampler_name");
+  const scheduler = wire.text("scheduler");
+  // "Automatic" stands for the one that the sampler's own name may hold.
+  if (scheduler && scheduler.toLowerCase() !== "automatic") into.set("scheduler", scheduler);
+  countPictures(wire, into);
+  setUnless(into, wire, "subseed_strength", [0]);
+  if (wire.number("subseed_strength")) into.set("subseed", wire.number("subseed"));
+  wire.pass("subseed");
+  setUnless(into, wire, "seed_resize_from_w", [-1, 0]);
+  setUnless(into, wire, "seed_resize_from_h", [-1, 0]);
+  for (const name of ["restore_faces", "tiling"]) if (wire.flag(name)) into.set(name, true);
+  for (const name of ["eta", "s_churn", "s_tmin"]) setUnless(into, wire, name, [0]);
+  setUnless(into, wire, "s_tmax", [0, Infinity]);
+  setUnless(into, wire, "s_noise", [1]);
+  if (wire.flag("enable_hr")) into.set("hires", hiresOf(wire), "enable_hr");
+  wire.pass(...Object.keys(hiresFields), "firstphase_width", "firstphase_height");
+  if (fromImage) setPictures(wire, into);
+  else wire.pass("denoising_strength");
+  overrides.apply(into);
+  refuseScripts(wire);
+  wire.pass("styles", "save_images", "do_not_save_samples", "do_not_save_grid", "override_settings_restore_afterwards");
+  wire.pass("comments", "s_min_uncond", "refiner_checkpoint", "refiner_switch_at", "disable_extra_networks");
+  const request = {
+    translation: into,
+    sendImages: wire.flag("send_images") ?? true,
+    includeInitImages: wire.flag("include_init_images") ?? false,
+    taskId: wire.text("force_task_id"),
+    format: overrides.format,
+  };
+  into.ignored.push(...wire.ignored);
+  return request;
+}
+
+/** `sampler_name`, else `sampler_index`, which despite its name is a name as well. */
+function samplerOf(wire: Wire): string {
+  const name = wire.any("sampler_name") ?? wire.any("sampler_index") ?? "Euler";
+  wire.pass("sampler_index");
+  if (typeof name === "string") return name;
+  throw new RequestError("sampler_name", "Field sampler_name is no text, the name of a sampler would do");
+}
+
+/** A1111 takes any whole number, and every negative one for "choose". */
+function seedOf(seed: number): number {
+  return seed < 0 ? -1 : seed;
+}
+
+function countPictures(wire: Wire, into: Translation): void {
+  const rounds = wire.number("n_iter") ?? 1, size = wire.number("batch_size") ?? 1;
+  if (rounds * size !== 1) into.set("n", rounds * size, size === 1 ? "n_iter" : "batch_size");
+}
+
+function setPictures(wire: Wire, into: Translation): void {
+  const [image] = wire.list("init_images") ?? [];
+  into.set("init_image", image, "init_images");
+  into.set("strength", wire.number("denoising_strength") ?? 0.75, "denoising_strength");
+  setUnless(into, wire, "resize_mode", [0]);
+  setUnless(into, wire, "image_cfg_scale", [0, 1, 1.5]);
+  if (wire.any("mask") === undefined) return wire.pass(...maskFields, "mask_blur_x", "mask_blur_y", "mask_round");
+  into.set("mask", wire.any("mask"));
+  wire.pass("mask_blur_x", "mask_blur_y", "mask_round");
+  for (const name of maskFields) into.set(name, wire.any(name));
+}
+
+/** A number that is passed on unless it has one of its usual values. */
+function setUnless(into: Translation, wire: Wire, name: string, usual: number[]): void {
+  const value = wire.number(name);
+  if (value !== undefined && !usual.includes(value)) into.set(name, value);
+}
+
+function hiresOf(wire: Wire): Record<string, unknown> {
+  const entries = Object.entries(hiresFields).map(([name, native]) => [native, wire.any(name)]);
+  const strength = wire.number("denoising_strength");
+  const usual = (value: unknown) => value === undefined || value === "" || value === 0;
+  return Object.fromEntries([...entries, ["strength", strength]].filter(([, value]) => !usual(value)));
+}
+
+/** Scripts are programmes of A1111's own; an empty list of them is sent by nearly every client. */
+function refuseScripts(wire: Wire): void {
+  const script = wire.text("script_name");
+  if (script) {
+    throw new RequestError(
+      "script_name",
+      `Field script_name is ${JSON.stringify(script.slice(0, 60))}, no script would do`,
+    );
+  }
+  wire.pass("script_args");
+  const [always] = wire.object("alwayson_scripts").ignored;
+  if (always === undefined) return;
+  const message = `Field alwayson_scripts asks for ${JSON.stringify(always.slice(17, 80))}, no script would do`;
+  throw new RequestError("alwayson_scripts", message);
+}

@@ -1,0 +1,82 @@
+/** `/hf` and `/models/NAME`: Hugging Face's inference API for text-to-image and image-to-image. */
+import { type Context, Hono } from "hono";
+import { answerWith } from "./answer/mod.ts";
+import { formatOf } from "./delivery.ts";
+import { idempotencyOf } from "./order.ts";
+import { type Env, notAllowed, readyInfo, type Surface } from "./surface.ts";
+import { Translation, Wire } from "./translate.ts";
+
+/** Native fields by the parameters that stand for them. */
+const parameterFields: [parameter: string, field: string][] = [
+  ["negative_prompt", "negative_prompt"],
+  ["width", "width"],
+  ["height", "height"],
+  ["num_inference_steps", "steps"],
+  ["guidance_scale", "cfg_scale"],
+  ["scheduler", "sampler"], // there, a scheduler is what is called a sampler here
+  ["seed", "seed"],
+  ["strength", "strength"],
+];
+
+/** The routes of this surface. */
+export function huggingFaceRoutes(surface: Surface): Hono<Env> {
+  const { engine, jobs, uploads, writer } = surface;
+  const app = new Hono<Env>();
+  app.post("/hf", (c) => make(c));
+  // A model's name there may have its owner's in front.
+  app.post("/models/:name{.+}", (c) => make(c, c.req.param("name")));
+  for (const path of ["/hf", "/models/:name{.+}"]) {
+    app.all(path, (c) => {
+      throw notAllowed(c.req.path, c.req.method, "POST");
+    });
+  }
+  return app;
+
+  async function make(c: Context<Env>, model?: string): Promise<Response> {
+    readyInfo(engine); // before a large body is read
+    const isPicture = /^(image\/|application\/octet-stream)/i.test(c.req.header("content-type") ?? "");
+    const upload = isPicture ? await readPicture(c.req.raw) : await uploads.read(c.req.raw);
+    const release = () => upload[Symbol.dispose]();
+    try {
+      const translation = translate(new Wire(upload.fields));
+      translation.set("model", model);
+      const { parsed, info } = await translation.parse(surface);
+      const idempotency = idempotencyOf(c, upload.fields);
+      const job = jobs.submit({ parsed, owner: c.get("owner"), idempotency, release, tag: "huggingface" }, info);
+      const format = formatOf(c.req.header("accept") ?? null) === "jpeg" ? "jpeg" : "png";
+      const options = { signal: c.req.raw.signal, info, writer, ignored: parsed.ignored };
+      return await answerWith(job, { format, early: false, quality: 90 }, options);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** A body that is nothing but the picture to start from. */
+  async function readPicture(request: Request) {
+    const upload = await uploads.readBytes(request);
+    return {
+      fields: new Map<string, unknown>([["inputs", upload.bytes]]),
+      [Symbol.dispose]: () => upload[Symbol.dispose](),
+    };
+  }
+}
+
+function translate(wire: Wire): Translation {
+  const into = new Translation();
+  const parameters = wire.object("parameters");
+  const inputs = wire.any("inputs"), prompt = parameters.text("prompt");
+  const fromPicture = inputs instanceof Uint8Array || prompt !== undefined || /^data:image\//.test(`${inputs}`);
+  if (fromPicture) into.set("init_image", inputs, "inputs");
+  into.set("prompt", fromPicture ? prompt ?? "" : inputs, fromPicture ? "parameters.prompt" : "inputs");
+  for (const [parameter, field] of parameterFields) {
+    into.set(field, parameters.any(parameter), `parameters.${parameter}`);
+  }
+  const size = parameters.object("target_size");
+  for (const side of ["width", "height"]) {
+    if (size.any(side) !== undefined) into.set(side, size.any(side), `parameters.target_size.${side}`);
+  }
+  wire.pass("options");
+  into.ignored.push(...wire.ignored, ...parameters.ignored);
+  return into;
+}

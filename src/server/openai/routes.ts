@@ -1,0 +1,77 @@
+/** `/v1/images`: OpenAI's image endpoints. */
+import { type Context, Hono } from "hono";
+import { encodeBase64 } from "@std/encoding";
+import { bodyOf } from "../answer/body.ts";
+import { jobHeaders } from "../answer/headers.ts";
+import { fileOf } from "../answer/mod.ts";
+import type { Job } from "../job.ts";
+import { idempotencyOf } from "../order.ts";
+import { type Env, notAllowed, readyInfo, type Surface } from "../surface.ts";
+import { Wire } from "../translate.ts";
+import { FileAddresses } from "./files.ts";
+import { streamImages } from "./stream.ts";
+import { type Endpoint, type OpenAiRequest, translate } from "./translate.ts";
+
+/** The routes below `/v1/images`, and those of the files that their answers name. */
+export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono<Env> } {
+  const { engine, jobs, uploads, writer } = surface;
+  const addresses = new FileAddresses();
+  const images = new Hono<Env>();
+
+  for (const endpoint of ["generations", "edits", "variations"] as const) {
+    images.post(`/${endpoint}`, (c) => make(c, endpoint));
+    images.all(`/${endpoint}`, (c) => {
+      throw notAllowed(c.req.path, c.req.method, "POST");
+    });
+  }
+
+  async function make(c: Context<Env>, endpoint: Endpoint): Promise<Response> {
+    readyInfo(engine); // before a large body is read
+    const upload = await uploads.read(c.req.raw);
+    const release = () => upload[Symbol.dispose]();
+    try {
+      const wanted = translate(new Wire(upload.fields), endpoint);
+      const { parsed, info } = await wanted.translation.parse(surface);
+      const idempotency = idempotencyOf(c, upload.fields);
+      // An address is fetched after its answer.
+      const detached = wanted.responseFormat === "url";
+      const job = jobs.submit({ parsed, owner: c.get("owner"), detached, idempotency, release, tag: "openai" }, info);
+      const leave = job.watch(c.req.raw.signal);
+      const headers = () => jobHeaders(job, { info, ignored: parsed.ignored });
+      if (wanted.stream) {
+        const events = streamImages(job, wanted, { endpoint, describe, writer });
+        return new Response(bodyOf(events, leave), {
+          headers: { "content-type": "text/event-stream", "cache-control": "no-store", ...headers() },
+        });
+      }
+      try {
+        await job.over;
+        if (job.error) throw job.error;
+        const data = await Promise.all(job.pictures.map(async (_, index) => {
+          const { format, compression: quality } = wanted;
+          if (detached) return { url: new URL(addresses.path({ job: job.id, index, format }), c.req.url).href };
+          return { b64_json: encodeBase64(await fileOf(job, index, { format, quality, writer })) };
+        }));
+        return c.json({ created: Math.floor(job.created / 1000), data, ...describe(job, wanted) }, 200, headers());
+      } finally {
+        leave();
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  const files = new Hono<Env>();
+  files.get("/:name", async (c) => {
+    const { job: id, index, format } = addresses.read(c.req.param("name"), c.req.query());
+    const file = await fileOf(jobs.known(id), index, { format, quality: 100, writer });
+    return c.body(file, 200, { "content-type": `image/${format}`, "cache-control": "private, max-age=600" });
+  });
+  return { images, files };
+}
+
+/** What OpenAI's answers say of the pictures. */
+function describe({ request: { width, height } }: Job, { format, quality }: OpenAiRequest) {
+  return { output_format: format, size: `${width}x${height}`, quality, background: "opaque" };
+}
