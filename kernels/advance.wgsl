@@ -2,7 +2,7 @@
 // latents ← x · latents + Σ weight[slot] · history[slot] + unclipped · raw + noise · n. The history holds predictions, this
 // row's among them, and latents that a row saves.
 const WORKGROUP = 64u;
-const SLOTS = 6u;
+const SLOTS = 7u;
 const GUIDED = 1u; // 1: prediction holds the unconditional half and then the conditional one
 alias Scalar = f32;
 

@@ -34,12 +34,12 @@ Usage: deno task generate "a prompt" [-o out.png] [options]
   --width, --height N      pixels, multiples of 8
   --steps N                1 to 150
   --cfg-scale N            weight of the prompt
-  --sampler NAME           ddim, ddpm, euler, euler_a or dpmpp_2m, or A1111's names
-  --scheduler NAME         automatic, karras, normal or uniform
+  --sampler NAME           euler, heun, dpmpp_2m, unipc, ddim, lcm and others, or A1111's names
+  --scheduler NAME         automatic, karras, exponential, beta and others
   --seed N                 0 to 4294967295; chosen where not given
   --rng NAME               nv or cpu
   --init-image FILE        PNG or JPEG to start from, with --strength above 0 to 1
-  --eta N                  0 to 1, of DDIM
+  --eta N                  0 to 1, of ddim, tcd and those that add noise
   --model NAME|PATH        ${defaultModel} where not given
   --vae PATH               VAE instead of the model's own
   --gpu INDEX|NAME         adapter to use

@@ -1,6 +1,6 @@
 /** A request as the text that its picture carries: all that is needed to make it again, and nothing that changes with time. */
 import { writeInfotext } from "../png/infotext.ts";
-import { samplerLabel, schedulerLabel } from "../samplers/names.ts";
+import { defaultEta, samplerLabel, schedulerLabel } from "../samplers/names.ts";
 import type { EngineInfo } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 import { version } from "./version.ts";
@@ -18,7 +18,7 @@ export function infotextOf(request: GenerateRequest, model: EngineInfo["model"])
     "Model": model.name,
     "Denoising strength": request.initImage && `${request.strength}`,
     "RNG": request.rng === "cpu" ? "CPU" : undefined,
-    "Eta": request.eta > 0 ? `${request.eta}` : undefined,
+    "Eta": request.eta === defaultEta(request.sampler) ? undefined : `${request.eta}`,
     "Version": version,
   };
   const present = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined);

@@ -169,10 +169,10 @@ export class Pipeline implements Disposable {
 /** The `row` operand of ops/latents.ts for one step and its place in the history. */
 export function encodeRow(step: Step, { slot, saveSlot, weights }: Place, guidanceScale: number): Float32Array {
   const { inputScale, skip, out, clip = 0, x, noise, unclipped = 0 } = step;
-  const [weight0, weight1, weight2, weight3, weight4, weight5] = weights;
+  const [weight0, weight1, weight2, weight3, weight4, weight5, weight6] = weights;
   const fields = {
     ...{ inputScale, guidanceScale, skip, out, clip, slot, x, noise, unclipped, saveSlot },
-    ...{ weight0, weight1, weight2, weight3, weight4, weight5 },
+    ...{ weight0, weight1, weight2, weight3, weight4, weight5, weight6 },
   };
   return Float32Array.from(rowFields, (name) => fields[name]);
 }

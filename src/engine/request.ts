@@ -16,6 +16,7 @@ import {
 import { nearestFirst } from "./nearest.ts";
 import type { ModelInfo } from "./protocol.ts";
 import {
+  defaultEta,
   findSampler,
   findScheduler,
   goTogether,
@@ -46,7 +47,7 @@ export interface GenerateRequest {
   seed: number;
   /** Whose normals the seed gives: CUDA's Philox (`nv`) or torch's CPU Mersenne twister (`cpu`). */
   rng: "nv" | "cpu";
-  /** Stochasticity of DDIM, 0 to 1. */
+  /** Share of the noise that a step replaces, 0 to 1, of the samplers that have a choice. */
   eta: number;
   /** Image-to-image: the picture to start from, already `width` × `height`, RGB, row by row. */
   initImage?: Uint8Array<ArrayBuffer>;
@@ -96,7 +97,8 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
     rng: field(choice(["nv", "cpu"]), "nv", "Whose random numbers: as on an NVIDIA GPU, or as torch on a CPU"),
     n: field(onePicture, 1, "Pictures"),
     strength: field(decimal({ min: 0, max: 1, aboveMin: true }), 0.75, "Share of the steps run on init_image"),
-    eta: field(decimal({ min: 0, max: 1 }), 0, "Noise that DDIM adds at each step"),
+    // Absent it is the sampler's own.
+    eta: field(decimal({ min: 0, max: 1 }), null, "Share of the noise that a step replaces"),
     model: field(choice([name]), name, "One of the models that /v1/models lists"),
     keep_alive: field(duration, null, "How long without a job device memory is kept: 5m, 30s, 0, -1 for ever"),
   };
@@ -195,7 +197,7 @@ export function parseRequest(fields: ReadonlyMap<string, unknown>, context: Requ
     scheduler: read("scheduler", { ...table.scheduler, default: absentScheduler }),
     seed: seed === -1 ? (context.randomSeed ?? anySeed)() : seed,
     rng: read("rng", table.rng),
-    eta: read("eta", table.eta),
+    eta: read("eta", { ...table.eta, default: defaultEta(sampler) }),
     strength: read("strength", table.strength),
     ...(keepAlive !== undefined && { keepAlive: table.keep_alive.parse("keep_alive", keepAlive) }),
   };

@@ -28,13 +28,14 @@ export const rowFields = [
   "weight3",
   "weight4",
   "weight5",
+  "weight6",
 ] as const;
 
 /** Length of the `row` operand. */
 export const ROW_LENGTH = rowFields.length;
 
-/** Predictions and saved latents that the history holds: the longest sampler, PNDM after Runge-Kutta steps, needs them all. */
-export const HISTORY_SLOTS = 6;
+/** Predictions and saved latents that the history holds: PNDM's Runge-Kutta steps need them all. */
+export const HISTORY_SLOTS = 7;
 
 /**
  * Sets `latents` [images, height, width, channels] to signal · clean + noise · n; see kernels/start_latents.wgsl.

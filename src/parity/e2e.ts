@@ -62,12 +62,12 @@ export function pictureCase(fixture: Fixture<PictureIndex>, tokenizer: Tokenizer
 
 /** Throws NotHere where a case asks for what this engine does not have. */
 function checkSupported(index: PictureIndex): void {
-  const { mode, scheduler_class } = index;
+  const { mode, scheduler_class, scheduler_options } = index;
   if (mode !== "txt2img" && mode !== "img2img") throw new NotHere(`there is no mode ${mode}`);
   for (const [name, value] of Object.entries(index)) {
     if (!KNOWN.has(name) && value) throw new NotHere(`there is no option ${name}`);
   }
-  if (!samplerOf(scheduler_class)) throw new NotHere(`there is no sampler for ${scheduler_class}`);
+  if (!samplerOf(scheduler_class, scheduler_options)) throw new NotHere(`there is no sampler for ${scheduler_class}`);
 }
 
 /** Latents; the golden latents decoded; and the PNG of the latents that were made here. */
@@ -115,7 +115,7 @@ function inputOf(
 ): PipelineInput {
   const { scheduler_class, scheduler_options, steps, strength, eta, guidance, size: [height, width], key } = index;
   const isFromImage = index.mode === "img2img";
-  const trajectory = createTrajectory(samplerOf(scheduler_class)!, scheduler_options, {
+  const trajectory = createTrajectory(samplerOf(scheduler_class, scheduler_options)!, scheduler_options, {
     steps,
     eta,
     strength: isFromImage ? strength : undefined,

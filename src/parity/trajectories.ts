@@ -19,8 +19,10 @@ interface TrajectoryCase {
   step_options: Record<string, number>;
   steps: number;
   strength?: number;
-  /** Tensor of [steps + 1, …latents]. */
+  /** Tensor of [rows, …latents]: those before each row and last, or only `rows` of them. */
   trajectory: string;
+  /** Which latents are stored: all, or of more than 100 steps a few. */
+  rows?: number[];
 }
 
 interface TrajectoryIndex {
@@ -55,10 +57,11 @@ export function* trajectoryCases(goldens: Goldens): Generator<Case> {
   }
 }
 
-/** The sampler here that is the reference's class of that name; undefined without one. */
-export function samplerOf(schedulerClass: string): SamplerName | undefined {
+/** The sampler here that is the reference's class of that name with these options; undefined without one. */
+export function samplerOf(schedulerClass: string, options: SchedulerJson): SamplerName | undefined {
   try {
-    return findSampler(schedulerClass).sampler;
+    const { sampler } = findSampler(schedulerClass);
+    return sampler === "dpmpp_2m" && options.algorithm_type === "sde-dpmsolver++" ? "dpmpp_2m_sde" : sampler;
   } catch (error) {
     if (error instanceof UnknownSamplerError) return undefined;
     throw error;
@@ -81,13 +84,13 @@ class Run implements Disposable {
 
   constructor(fixture: Fixture<TrajectoryIndex>, one: TrajectoryCase, readonly keyPrefixes: readonly string[]) {
     const { scheduler, options, step_options, steps, strength } = one;
-    const sampler = samplerOf(scheduler);
+    const sampler = samplerOf(scheduler, options);
     if (!sampler) throw new NotHere(`there is no sampler for ${scheduler}`);
-    const { eta, ...others } = step_options;
+    const { eta, s_churn: churn, s_noise: churnNoise, ...others } = step_options;
     const [other] = Object.keys(others);
     if (other) throw new NotHere(`steps take no ${other}`);
     this.#case = one;
-    this.trajectory = createTrajectory(sampler, options, { steps, strength, eta });
+    this.trajectory = createTrajectory(sampler, options, { steps, strength, eta, churn, churnNoise });
     this.#tensors = new Tensors(fixture);
     this.#stored = this.#tensors.floats("noise");
     const { initialScale, start } = this.trajectory, init = this.#tensors.floats("init");
@@ -106,10 +109,11 @@ class Run implements Disposable {
     return normal(`${this.#prefix}/noise/${k}`, count);
   }
 
-  /** Of the latents before each step and last; of more than 100 steps only a few are stored. */
+  /** Of the latents before each step and last that are stored. */
   errorOf(latents: Float32Array[]): number {
     const golden = this.#tensors.floats(this.#case.trajectory), last = latents.length - 1;
-    const kept = last > 100 ? [0, 1, 2, this.#case.steps >> 1, last] : [...latents.keys()];
+    const few = last > 100 ? [0, 1, 2, this.#case.steps >> 1, last] : [...latents.keys()];
+    const kept = this.#case.rows ?? few;
     const found = new Float32Array(kept.length * this.start.length);
     for (const [i, row] of kept.entries()) found.set(latents[row], i * this.start.length);
     return largestDifference(found, golden);

@@ -22,12 +22,12 @@ interface Rule<Value> {
 /** The values that a set of rules yields. */
 export type Config<Rules> = { readonly [Key in keyof Rules]: Rules[Key] extends Rule<infer Value> ? Value : never };
 
-/** A whole number of at least `least`. */
-export function whole(absent: number, { least }: { least: number }): Rule<number> {
+/** A whole number from `least`, to `most` where there is one. */
+export function whole(absent: number, { least, most = Infinity }: { least: number; most?: number }): Rule<number> {
   return {
     absent,
-    accepts: (value) => Number.isInteger(value) && Number(value) >= least,
-    wants: `whole, ${least} or more`,
+    accepts: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most,
+    wants: most === Infinity ? `whole, ${least} or more` : `whole, ${least} to ${most}`,
   };
 }
 
@@ -48,12 +48,15 @@ export function flag(absent: boolean): Rule<boolean> {
 }
 
 /** One of a few values, the first where the key is absent. A single one is a feature that must be left alone. */
-export function oneOf<const Value extends string | boolean>(absent: Value, ...others: Value[]): Rule<Value> {
+export function oneOf<const Value extends string | number | boolean>(absent: Value, ...others: Value[]): Rule<Value> {
   const values = [absent, ...others];
   return { absent, accepts: (value) => values.some((one) => one === value), wants: values.join(" or ") };
 }
 
-/** The noise schedule that the model was trained with: the same keys and defaults in every class. */
+/**
+ * The noise schedule that the model was trained with: the same keys and defaults in every class. A rescaled one is the
+ * model's own, so it counts for samplers as well whose class in the reference does not know the key.
+ */
 export const TRAINING_RULES = {
   num_train_timesteps: whole(1000, { least: 1 }),
   beta_start: number(0.0001),
@@ -64,18 +67,32 @@ export const TRAINING_RULES = {
   steps_offset: whole(0, { least: 0 }),
 };
 
-/** How sigmas are spread: of the classes that can use Karras's. */
+/** How sigmas are spread, of the classes that have a choice: at most one of the three is true. */
 export const SIGMA_RULES = {
   use_karras_sigmas: flag(false),
-  use_exponential_sigmas: oneOf(false),
-  use_beta_sigmas: oneOf(false),
+  use_exponential_sigmas: flag(false),
+  use_beta_sigmas: flag(false),
   sigma_min: number(null),
   sigma_max: number(null),
-  final_sigmas_type: oneOf("zero", "sigma_min"),
+};
+
+/** Clipping of the denoised prediction. Thresholds above 1, the only ones that depend on the picture, are not had. */
+export const CLIP_RULES = {
+  clip_sample: flag(true),
+  clip_sample_range: number(1),
+  thresholding: flag(false),
+  sample_max_value: oneOf(1),
 };
 
 export type TrainingConfig = Config<typeof TRAINING_RULES>;
 export type SigmaConfig = Config<typeof SIGMA_RULES>;
+export type ClipConfig = Config<typeof CLIP_RULES>;
+
+/** Largest magnitude of a prediction; undefined where it is not clipped. */
+export function clipOf({ clip_sample, clip_sample_range, thresholding }: ClipConfig): number | undefined {
+  // With sample_max_value 1 the threshold, a quantile of at least 1 and at most that, is 1.
+  return thresholding ? 1 : clip_sample ? clip_sample_range : undefined;
+}
 
 /**
  * The keys of `rules` out of `json`, absent and null ones filled in.
@@ -110,4 +127,15 @@ export function parseSchedulerJson(text: string): SchedulerJson {
     throw new SyntaxError("A scheduler_config.json must be an object");
   }
   return json as SchedulerJson;
+}
+
+/** Throws an UnsupportedScheduleError where a config asks for two spreads of sigmas at once. */
+export function checkOneSpread(config: SigmaConfig): void {
+  const asked = (["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] as const).filter((key) =>
+    config[key]
+  );
+  if (asked.length < 2) return;
+  throw new UnsupportedScheduleError(
+    `Cannot use this scheduler_config.json: it sets ${asked.join(" and ")}, one of them at most can be true`,
+  );
 }

@@ -1,16 +1,14 @@
-import { flag, number, oneOf, readConfig, type SchedulerJson, TRAINING_RULES } from "./config.ts";
+import { CLIP_RULES, clipOf, flag, oneOf, readConfig, type SchedulerJson, TRAINING_RULES } from "./config.ts";
 import type { RunOptions } from "./options.ts";
 import { alphasCumprod, wholeTimesteps } from "./schedule.ts";
 import { type Prediction, type Step, type Trajectory, variancePreserving } from "./step.ts";
 
 const RULES = {
   ...TRAINING_RULES,
+  ...CLIP_RULES,
   prediction_type: oneOf("epsilon", "v_prediction", "sample"),
   timestep_spacing: oneOf("leading", "trailing", "linspace"),
   set_alpha_to_one: flag(true),
-  clip_sample: flag(true),
-  clip_sample_range: number(1),
-  thresholding: oneOf(false),
 };
 
 /**
@@ -60,7 +58,7 @@ export function ddimTrajectory(json: SchedulerJson, { steps, begin, eta }: RunOp
       stride: Math.floor(config.num_train_timesteps / steps),
       finalAlpha: config.set_alpha_to_one ? 1 : alphas[0],
       eta,
-      clip: config.clip_sample ? config.clip_sample_range : undefined,
+      clip: clipOf(config),
     }),
   };
 }

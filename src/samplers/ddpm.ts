@@ -1,16 +1,14 @@
-import { flag, number, oneOf, readConfig, type SchedulerJson, TRAINING_RULES } from "./config.ts";
+import { CLIP_RULES, clipOf, oneOf, readConfig, type SchedulerJson, TRAINING_RULES } from "./config.ts";
 import type { RunOptions } from "./options.ts";
 import { alphasCumprod, wholeTimesteps } from "./schedule.ts";
 import { type Prediction, type Step, type Trajectory, variancePreserving } from "./step.ts";
 
 const RULES = {
   ...TRAINING_RULES,
+  ...CLIP_RULES,
   prediction_type: oneOf("epsilon", "v_prediction", "sample"),
   timestep_spacing: oneOf("leading", "trailing", "linspace"),
   variance_type: oneOf("fixed_small", "fixed_small_log", "fixed_large"),
-  clip_sample: flag(true),
-  clip_sample_range: number(1),
-  thresholding: oneOf(false),
 };
 
 /**
@@ -48,7 +46,7 @@ export function ddpmTrajectory(json: SchedulerJson, { steps, begin }: RunOptions
     start: { signal: Math.sqrt(alphas[timesteps[0]]), noise: Math.sqrt(1 - alphas[timesteps[0]]) },
     steps: ddpm(timesteps, alphas, {
       prediction: config.prediction_type,
-      clip: config.clip_sample ? config.clip_sample_range : undefined,
+      clip: clipOf(config),
       largeVariance: config.variance_type === "fixed_large",
     }),
   };

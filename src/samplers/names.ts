@@ -1,10 +1,42 @@
 /** What samplers and schedulers are called: here, in A1111 and its clients, and in the reference. */
 
 /** A sampler's native name. */
-export type SamplerName = "ddpm" | "ddim" | "euler" | "euler_a" | "dpmpp_2m";
+export type SamplerName =
+  | "euler"
+  | "euler_a"
+  | "heun"
+  | "lms"
+  | "dpm2"
+  | "dpm2_a"
+  | "dpmpp_2m"
+  | "dpmpp_2m_sde"
+  | "dpmpp_2m_sde_heun"
+  | "dpmpp_3m_sde"
+  | "dpmpp_2s"
+  | "dpmpp_2s_a"
+  | "dpmpp_sde"
+  | "deis"
+  | "unipc"
+  | "ddim"
+  | "ddpm"
+  | "pndm"
+  | "lcm"
+  | "tcd";
 
-/** How sigmas are spread: as the model says, Karras's, or at the training schedule's own timesteps. */
-export type SchedulerName = "automatic" | "karras" | "normal" | "uniform";
+/** How sigmas are spread: as the model says, or by one of A1111's functions of the steps and the largest and smallest. */
+export type SchedulerName =
+  | "automatic"
+  | "uniform"
+  | "karras"
+  | "exponential"
+  | "polyexponential"
+  | "sgm_uniform"
+  | "kl_optimal"
+  | "align_your_steps"
+  | "simple"
+  | "normal"
+  | "ddim"
+  | "beta";
 
 interface Names {
   /** As infotexts and A1111's lists show it. */
@@ -12,23 +44,68 @@ interface Names {
   aliases: readonly string[];
 }
 
-const SAMPLERS: Record<SamplerName, Names> = {
-  ddpm: { label: "DDPM", aliases: ["DDPMScheduler"] },
-  ddim: { label: "DDIM", aliases: ["DDIMScheduler"] },
-  euler: { label: "Euler", aliases: ["k_euler", "EulerDiscreteScheduler"] },
+interface SamplerNames extends Names {
+  /** Whether it steps over sigmas, so that a scheduler can be named for it. */
+  hasSigmas: boolean;
+  /** Share of the noise that a step replaces where a request says none; absent where a sampler has no choice. */
+  eta?: number;
+}
+
+const SAMPLERS: Record<SamplerName, SamplerNames> = {
+  euler: { label: "Euler", aliases: ["k_euler", "EulerDiscreteScheduler"], hasSigmas: true },
   euler_a: {
     label: "Euler a",
     aliases: ["k_euler_a", "k_euler_ancestral", "euler_ancestral", "EulerAncestralDiscreteScheduler"],
+    hasSigmas: true,
+    eta: 1,
   },
-  dpmpp_2m: { label: "DPM++ 2M", aliases: ["k_dpmpp_2m", "DPMSolverMultistepScheduler"] },
+  heun: { label: "Heun", aliases: ["k_heun", "HeunDiscreteScheduler"], hasSigmas: true },
+  lms: { label: "LMS", aliases: ["k_lms", "LMSDiscreteScheduler"], hasSigmas: true },
+  dpm2: { label: "DPM2", aliases: ["k_dpm_2", "KDPM2", "KDPM2DiscreteScheduler"], hasSigmas: true },
+  dpm2_a: {
+    label: "DPM2 a",
+    aliases: ["k_dpm_2_a", "k_dpm_2_ancestral", "dpm_2_ancestral", "KDPM2AncestralDiscreteScheduler"],
+    hasSigmas: true,
+    eta: 1,
+  },
+  dpmpp_2m: { label: "DPM++ 2M", aliases: ["k_dpmpp_2m", "DPMSolverMultistepScheduler"], hasSigmas: true },
+  dpmpp_2m_sde: { label: "DPM++ 2M SDE", aliases: ["k_dpmpp_2m_sde"], hasSigmas: true, eta: 1 },
+  dpmpp_2m_sde_heun: { label: "DPM++ 2M SDE Heun", aliases: ["k_dpmpp_2m_sde_heun"], hasSigmas: true, eta: 1 },
+  dpmpp_3m_sde: { label: "DPM++ 3M SDE", aliases: ["k_dpmpp_3m_sde"], hasSigmas: true, eta: 1 },
+  dpmpp_2s: { label: "DPM++ 2S", aliases: ["dpmpp_singlestep", "DPMSolverSinglestepScheduler"], hasSigmas: true },
+  dpmpp_2s_a: {
+    label: "DPM++ 2S a",
+    aliases: ["k_dpmpp_2s_a", "k_dpmpp_2s_ancestral", "dpmpp_2s_ancestral"],
+    hasSigmas: true,
+    eta: 1,
+  },
+  dpmpp_sde: { label: "DPM++ SDE", aliases: ["k_dpmpp_sde", "DPMSolverSDEScheduler"], hasSigmas: true, eta: 1 },
+  deis: { label: "DEIS", aliases: ["DEISMultistepScheduler"], hasSigmas: true },
+  unipc: { label: "UniPC", aliases: ["uni_pc", "UniPCMultistepScheduler"], hasSigmas: true },
+  ddim: { label: "DDIM", aliases: ["DDIMScheduler"], hasSigmas: false, eta: 0 },
+  ddpm: { label: "DDPM", aliases: ["DDPMScheduler"], hasSigmas: false },
+  pndm: { label: "PLMS", aliases: ["PNDM", "PNDMScheduler"], hasSigmas: false },
+  lcm: { label: "LCM", aliases: ["k_lcm", "LCMScheduler"], hasSigmas: false },
+  tcd: { label: "TCD", aliases: ["TCDScheduler"], hasSigmas: false, eta: 0.3 },
 };
 
 const SCHEDULERS: Record<SchedulerName, Names> = {
   automatic: { label: "Automatic", aliases: [] },
-  karras: { label: "Karras", aliases: [] },
-  normal: { label: "Normal", aliases: [] },
   uniform: { label: "Uniform", aliases: [] },
+  karras: { label: "Karras", aliases: [] },
+  exponential: { label: "Exponential", aliases: [] },
+  polyexponential: { label: "Polyexponential", aliases: [] },
+  sgm_uniform: { label: "SGM Uniform", aliases: [] },
+  kl_optimal: { label: "KL Optimal", aliases: [] },
+  align_your_steps: { label: "Align Your Steps", aliases: [] },
+  simple: { label: "Simple", aliases: [] },
+  normal: { label: "Normal", aliases: [] },
+  ddim: { label: "DDIM", aliases: ["ddim_uniform"] },
+  beta: { label: "Beta", aliases: [] },
 };
+
+/** How A1111's older aliases of composite names end: "k_dpmpp_2m_ka". */
+const ENDINGS: readonly [string, SchedulerName][] = [["ka", "karras"], ["exp", "exponential"]];
 
 /** All samplers by their native names. */
 export const samplerNames = Object.keys(SAMPLERS) as readonly SamplerName[];
@@ -36,12 +113,17 @@ export const samplerNames = Object.keys(SAMPLERS) as readonly SamplerName[];
 /** All schedulers by their native names. */
 export const schedulerNames = Object.keys(SCHEDULERS) as readonly SchedulerName[];
 
-/** Samplers that a sigma schedule, such as Karras's, can be chosen for. */
-export const samplersWithSigmas: readonly SamplerName[] = ["euler", "dpmpp_2m"];
+/** Samplers that a scheduler can be named for. */
+export const samplersWithSigmas: readonly SamplerName[] = samplerNames.filter((name) => SAMPLERS[name].hasSigmas);
 
 /** Whether a scheduler can be asked of a sampler. */
 export function goTogether(sampler: SamplerName, scheduler: SchedulerName): boolean {
-  return scheduler !== "karras" || samplersWithSigmas.includes(sampler);
+  return scheduler === "automatic" || SAMPLERS[sampler].hasSigmas;
+}
+
+/** The stochasticity of a sampler where a request names none, 0 to 1; 0 too where it has none to choose. */
+export function defaultEta(sampler: SamplerName): number {
+  return SAMPLERS[sampler].eta ?? 0;
 }
 
 /** A name that no sampler has, as one sentence with the nearest ones. */
@@ -79,8 +161,9 @@ export function findSampler(text: string): { sampler: SamplerName; scheduler?: S
   const name = plain(text);
   const sampler = lookUp(SAMPLERS, name);
   if (sampler) return { sampler };
-  for (const scheduler of schedulerNames) {
-    const sampler = name.endsWith(scheduler) ? lookUp(SAMPLERS, name.slice(0, -scheduler.length)) : undefined;
+  const endings = schedulerNames.map((scheduler) => [plain(scheduler), scheduler] as const);
+  for (const [ending, scheduler] of [...endings, ...ENDINGS]) {
+    const sampler = name.endsWith(ending) ? lookUp(SAMPLERS, name.slice(0, -ending.length)) : undefined;
     if (sampler) return { sampler, scheduler };
   }
   const near = samplerNames.toSorted((a, b) => farness(a) - farness(b)).slice(0, 2);
@@ -101,7 +184,7 @@ export function findScheduler(text: string): SchedulerName {
   throw new UnknownSchedulerError(`There is no scheduler ${show(text)}: use one of ${schedulerNames.join(", ")}`);
 }
 
-function lookUp<Name extends string>(table: Record<Name, Names>, name: string): Name | undefined {
+function lookUp<Name extends string>(table: Readonly<Record<Name, Names>>, name: string): Name | undefined {
   return (Object.keys(table) as Name[]).find((key) =>
     [key, table[key].label, ...table[key].aliases].some((other) => plain(other) === name)
   );

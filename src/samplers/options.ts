@@ -1,3 +1,5 @@
+import type { SchedulerName } from "./names.ts";
+
 /** What a sampler is asked for, checked: which part of which run. */
 export interface RunOptions {
   /** Steps that the schedule is divided into. */
@@ -6,6 +8,9 @@ export interface RunOptions {
   begin: number;
   /** Stochasticity, 0 to 1, of the samplers that have it. */
   eta: number;
-  /** Whether sigmas follow Karras, of the samplers that can: as scheduler_config.json says where absent. */
-  karras?: boolean;
+  /** How sigmas are spread, of the samplers that have a choice. */
+  scheduler: SchedulerName;
+  /** Noise that Euler adds anew, in the reference's units: its `s_churn`, and its `s_noise` as a factor. */
+  churn: number;
+  churnNoise: number;
 }

@@ -1,6 +1,5 @@
 /** Noise schedules: the one of training, and the timesteps and sigmas that a run takes from it. */
 import { type TrainingConfig, UnsupportedScheduleError } from "./config.ts";
-import type { Trajectory } from "./step.ts";
 
 /** How a run's timesteps are spread over training's: Lin et al. (2023), table 2. */
 export type Spacing = "leading" | "trailing" | "linspace";
@@ -10,6 +9,8 @@ export interface SigmaSchedule {
   timesteps: readonly number[];
   /** At least one more than there are timesteps: the level that the last step ends at. */
   sigmas: readonly number[];
+  /** The timestep of a noise level in between. */
+  timestepAt(sigma: number): number;
 }
 
 /**
@@ -129,30 +130,9 @@ export function wholeTimesteps(
   );
 }
 
-/** How a run in sigma space starts. Only `leading` leaves room for the picture's own variance beside the noise's. */
-export function sigmaStart(
-  sigmas: readonly number[],
-  begin: number,
-  spacing: Spacing,
-): Pick<Trajectory, "initialScale" | "start"> {
-  const max = Math.max(...sigmas);
-  return {
-    initialScale: spacing === "leading" ? Math.sqrt(max ** 2 + 1) : max,
-    start: { signal: 1, noise: sigmas[begin] },
-  };
-}
-
 /** The rest of a schedule from step `begin` on. */
-export function scheduleFrom({ timesteps, sigmas }: SigmaSchedule, begin: number): SigmaSchedule {
-  return { timesteps: timesteps.slice(begin), sigmas: sigmas.slice(begin) };
-}
-
-/** Karras et al. (2022), equation 5 with rho = 7: `steps` sigmas from `max` down to `min`. */
-export function karrasSigmas({ min, max, steps }: { min: number; max: number; steps: number }): number[] {
-  const rho = 7;
-  const high = max ** (1 / rho);
-  const low = min ** (1 / rho);
-  return linspace(0, 1, steps).map((ramp) => (high + ramp * (low - high)) ** rho);
+export function scheduleFrom({ timesteps, sigmas, timestepAt }: SigmaSchedule, begin: number): SigmaSchedule {
+  return { timesteps: timesteps.slice(begin), sigmas: sigmas.slice(begin), timestepAt };
 }
 
 /** The training sigma at a timestep that need not be whole, by linear interpolation; beyond the ends the end's. */
@@ -162,17 +142,23 @@ export function sigmaAt(timestep: number, sigmas: Float32Array): number {
   return low < 0 ? sigmas[0] : sigmas[low] + (place - low) * (sigmas[low + 1] - sigmas[low]);
 }
 
-/** The timesteps, not always whole, that `sigmas` have: by linear interpolation of the logarithms of training's. */
-export function timestepsOf(sigmas: readonly number[], training: Float32Array): number[] {
-  if (training.length < 2) return sigmas.map(() => 0);
-  const logs = training.map(Math.log);
-  return sigmas.map((sigma) => {
+/** Finds the timestep, not always whole, that a sigma has: by linear interpolation of the logarithms of training's. */
+export function timestepFinder(training: Float32Array): (sigma: number) => number {
+  const logs = training.map(Math.log), last = logs.length - 1;
+  return (sigma) => {
+    if (last < 1) return 0;
     const log = Math.log(Math.max(sigma, 1e-10));
-    const above = logs.findIndex((value) => value > log);
-    const low = Math.min(Math.max(above < 0 ? logs.length : above, 1) - 1, logs.length - 2);
+    // The first index above, as training's sigmas grow.
+    let [above, end] = [0, logs.length];
+    while (above < end) {
+      const middle = (above + end) >> 1;
+      if (logs[middle] > log) end = middle;
+      else above = middle + 1;
+    }
+    const low = Math.min(Math.max(above, 1), last) - 1;
     const weight = (logs[low] - log) / Math.fround(logs[low] - logs[low + 1]);
     return low + Math.min(Math.max(weight, 0), 1);
-  });
+  };
 }
 
 /** `count` numbers from `from` to `to`, both included; only `from` where there is one. */

@@ -63,35 +63,57 @@ export interface Trajectory {
 /** What a U-Net's output means. */
 export type Prediction = "epsilon" | "v_prediction" | "sample";
 
-/** What the model is given, and how its output becomes a prediction of the clean latents. */
+/** What the model is given, and how its output becomes the D of a row. */
 export type Scaling = Pick<Step, "level" | "inputScale" | "skip" | "out">;
 
-/** For latents = signal · clean + noise · ε with signal² + noise² = 1. */
+/** For latents = signal · clean + noise · ε with signal² + noise² = 1; D is the clean latents. */
 export function variancePreserving(prediction: Prediction, signal: number, noise: number): Scaling {
-  const level = { signal, noise };
+  const common = { level: { signal, noise }, inputScale: 1 };
   switch (prediction) {
     case "epsilon":
-      return { level, inputScale: 1, skip: 1 / signal, out: -noise / signal };
+      return { ...common, skip: 1 / signal, out: -noise / signal };
     case "v_prediction":
-      return { level, inputScale: 1, skip: signal, out: -noise };
+      return { ...common, skip: signal, out: -noise };
     case "sample":
-      return { level, inputScale: 1, skip: 0, out: 1 };
+      return { ...common, skip: 0, out: 1 };
     default:
       return prediction satisfies never;
   }
 }
 
-/** For latents = clean + sigma · ε: c_in, c_skip and c_out of Karras et al. (2022), table 1. */
-export function sigmaSpace(prediction: Prediction, sigma: number): Scaling {
-  const level = { signal: 1, noise: sigma }, deviation = Math.sqrt(sigma ** 2 + 1);
+/** As `variancePreserving`, but D is ε. */
+export function variancePreservingNoise(prediction: Prediction, signal: number, noise: number): Scaling {
+  const common = { level: { signal, noise }, inputScale: 1 };
   switch (prediction) {
     case "epsilon":
-      return { level, inputScale: 1 / deviation, skip: 1, out: -sigma };
+      return { ...common, skip: 0, out: 1 };
     case "v_prediction":
-      return { level, inputScale: 1 / deviation, skip: 1 / deviation ** 2, out: -sigma / deviation };
+      return { ...common, skip: noise, out: signal };
     case "sample":
-      return { level, inputScale: 1 / deviation, skip: 0, out: 1 };
+      return { ...common, skip: 1 / noise, out: -signal / noise };
     default:
       return prediction satisfies never;
   }
+}
+
+/** For latents = clean + sigma · ε: c_in, c_skip and c_out of Karras et al. (2022), table 1. D is the clean latents. */
+export function sigmaSpace(prediction: Prediction, sigma: number): Scaling {
+  const deviation = Math.sqrt(sigma ** 2 + 1);
+  const common = { level: { signal: 1, noise: sigma }, inputScale: 1 / deviation };
+  switch (prediction) {
+    case "epsilon":
+      return { ...common, skip: 1, out: -sigma };
+    case "v_prediction":
+      return { ...common, skip: 1 / deviation ** 2, out: -sigma / deviation };
+    case "sample":
+      return { ...common, skip: 0, out: 1 };
+    default:
+      return prediction satisfies never;
+  }
+}
+
+/** As `sigmaSpace`, but D is ε, which is also the slope of the latents over sigma. */
+export function sigmaSpaceNoise(prediction: Prediction, sigma: number): Scaling {
+  const { level, inputScale, skip, out } = sigmaSpace(prediction, sigma);
+  return { level, inputScale, skip: (1 - skip) / sigma, out: -out / sigma };
 }

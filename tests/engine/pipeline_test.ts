@@ -165,11 +165,11 @@ Deno.test("channelsLast() turns torch's order of dimensions into ours", () => {
 Deno.test("a row holds a step's numbers in the kernel's order, and zeros where a step leaves them out", () => {
   const level = { signal: 1, noise: 0 };
   const step = { timestep: 9, level, inputScale: 0.5, skip: 2, out: 3, x: 4, denoised: [5, 6], noise: 7 };
-  const [place] = placeHistory([{ ...step, denoised: [5] }], 6);
-  deepStrictEqual([...encodeRow(step, place, 8)], [0.5, 8, 2, 3, 0, 0, 4, 7, 0, -1, 5, 0, 0, 0, 0, 0]);
-  const full = { slot: 3, saveSlot: 2, weights: [1, 2, 3, 4, 5, 6] };
+  const [place] = placeHistory([{ ...step, denoised: [5] }], 7);
+  deepStrictEqual([...encodeRow(step, place, 8)], [0.5, 8, 2, 3, 0, 0, 4, 7, 0, -1, 5, 0, 0, 0, 0, 0, 0]);
+  const full = { slot: 3, saveSlot: 2, weights: [1, 2, 3, 4, 5, 6, 7] };
   deepStrictEqual(
     [...encodeRow({ ...step, clip: 1, unclipped: 9 }, full, 1)],
-    [0.5, 1, 2, 3, 1, 3, 4, 7, 9, 2, 1, 2, 3, 4, 5, 6],
+    [0.5, 1, 2, 3, 1, 3, 4, 7, 9, 2, 1, 2, 3, 4, 5, 6, 7],
   );
 });

@@ -55,7 +55,7 @@ export const loops: Readonly<Record<string, Loops>> = {
   // and two trees over 64
   "layer_norm workgroup": { statements: 4, iterations: (d) => 3 * ceil(d.shape.channels4 / 64) + 2 * log2(64) },
   // slots of the history
-  "advance": { statements: 1, iterations: () => 6 },
+  "advance": { statements: 1, iterations: () => 7 },
   // deviations in two passes over an image, the percentile in 31 and one more; 36 trees over 256
   "guide_statistics": {
     statements: 5,

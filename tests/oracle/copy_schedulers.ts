@@ -1,44 +1,44 @@
 /**
- * Copies the part of the scheduler goldens that this project runs: `schedulers.json` and `schedulers.safetensors` of one
- * folder, cut down to the kinds and sigma spacings below, into another. The format stays the same.
+ * Copies the scheduler goldens, `schedulers.json` and `schedulers.safetensors` of one folder, into another. Of each
+ * trajectory only the latents after the first row, halfway and last are kept, which `rows` of its case says; an error
+ * anywhere reaches the last.
  *
  *     deno run --allow-read --allow-write --allow-ffi tests/oracle/copy_schedulers.ts FROM tests/oracle/goldens
  */
 import { openCheckpoint } from "../../src/checkpoint/safetensors.ts";
 import { type TensorData, writeSafetensors } from "../../src/checkpoint/write.ts";
 
-const KINDS = ["ddpm", "ddim", "ddim_eta1", "euler", "euler_a", "dpmpp_2m"];
-/** The second part of a case's name: a sigma spacing, or `img2img`. */
-const PARTS = ["none", "karras", "img2img"];
 /** Tensors that belong to no case. */
 const COMMON = ["init", "x0", "noise", "alphas_cumprod", "alphas_cumprod_zero_snr"];
-
-interface Named {
-  name: string;
-}
-
-function isWanted({ name }: Named): boolean {
-  const [kind, part] = name.split(".");
-  return KINDS.includes(kind) && PARTS.includes(part);
-}
+/** Keys of a case that are kept. */
+const KEYS = ["name", "scheduler", "kind", "options", "step_options", "steps", "strength", "init_noise_sigma", "timesteps"];
 
 const [from, to] = Deno.args;
 if (!to) throw new Error("Say where from and where to: copy_schedulers.ts FROM TO");
-const index = JSON.parse(Deno.readTextFileSync(`${from}/schedulers.json`));
-index.cases = index.cases.filter((one: Named & { kind: string }) =>
-  isWanted(one) || (one.name.startsWith("extra.") && KINDS.includes(one.kind))
-);
-index.unsupported = index.unsupported.filter(isWanted);
-index.add_noise_20_steps = Object.fromEntries(
-  Object.entries(index.add_noise_20_steps).filter(([kind]) => KINDS.includes(kind)),
-);
-
+const { cases, ...index } = JSON.parse(Deno.readTextFileSync(`${from}/schedulers.json`));
 using source = openCheckpoint(`${from}/schedulers.safetensors`);
-const text = JSON.stringify(index);
 const tensors = new Map<string, TensorData>();
-for (const [name, { dtype, shape }] of source.tensors) {
-  if (COMMON.includes(name) || text.includes(`"${name}"`)) tensors.set(name, { dtype, shape, data: source.bytes(name) });
+
+function copy(name: string, rows?: readonly number[]): void {
+  const { dtype, shape } = source.tensors.get(name)!, data = source.bytes(name), size = data.byteLength / shape[0];
+  if (!rows) return void tensors.set(name, { dtype, shape, data });
+  const kept = new Uint8Array(rows.length * size);
+  for (const [i, row] of rows.entries()) kept.set(data.subarray(row * size, (row + 1) * size), i * size);
+  tensors.set(name, { dtype, shape: [rows.length, ...shape.slice(1)], data: kept });
 }
+
+for (const name of COMMON) copy(name);
+for (const one of Object.values(index.add_noise_20_steps).flat()) copy((one as { output: string }).output);
+index.cases = cases.map((one: Record<string, string>) => {
+  const [count] = source.tensors.get(one.trajectory)!.shape;
+  // The reference itself keeps only a few rows of long trajectories: all of these.
+  const isFew = count === 5 && Number(one.steps) > 100;
+  const rows = isFew ? undefined : [...new Set([Math.min(1, count - 1), count >> 1, count - 1])];
+  copy(one.trajectory, rows);
+  copy(one.timesteps);
+  const kept = Object.fromEntries(Object.entries(one).filter(([key]) => KEYS.includes(key)));
+  return { ...kept, trajectory: one.trajectory, rows };
+});
 writeSafetensors(`${to}/schedulers.safetensors`, tensors);
 Deno.writeTextFileSync(`${to}/schedulers.json`, JSON.stringify(index) + "\n");
-console.log(`${index.cases.length} cases, ${tensors.size} tensors`);
+console.log(`${cases.length} cases, ${tensors.size} tensors`);

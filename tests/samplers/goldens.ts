@@ -1,5 +1,5 @@
 import { openCheckpoint } from "../../src/checkpoint/safetensors.ts";
-import type { SamplerName, SchedulerJson } from "../../src/samplers/mod.ts";
+import { findSampler, type SamplerName, type SchedulerJson } from "../../src/samplers/mod.ts";
 
 /** One trajectory that the reference wrote; strings that are not names of its own name tensors. */
 export interface GoldenCase {
@@ -11,6 +11,8 @@ export interface GoldenCase {
   init_noise_sigma: number;
   timesteps: string;
   trajectory: string;
+  /** Which of the latents before each row and last are stored; of more than 100 steps without it a few. */
+  rows?: number[];
   strength?: number;
 }
 
@@ -26,15 +28,13 @@ export interface GoldenIndex {
   add_noise_20_steps: Record<string, GoldenNoise[]>;
 }
 
+/** The sampler that runs a kind of golden, where it has another name. */
+const RENAMED: Record<string, SamplerName> = { ddim_eta1: "ddim", kdpm2: "dpm2", kdpm2_a: "dpm2_a" };
+
 /** The sampler that runs a kind of golden. */
-export const SAMPLER_OF: Record<string, SamplerName> = {
-  ddpm: "ddpm",
-  ddim: "ddim",
-  ddim_eta1: "ddim",
-  euler: "euler",
-  euler_a: "euler_a",
-  dpmpp_2m: "dpmpp_2m",
-};
+export function samplerOf(kind: string): SamplerName {
+  return RENAMED[kind] ?? findSampler(kind).sampler;
+}
 
 const folder = new URL("../oracle/goldens/", import.meta.url).pathname;
 

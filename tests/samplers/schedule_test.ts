@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  karrasSigmas,
-  linspace,
-  roundHalfEven,
-  sigmaAt,
-  spaceTimesteps,
-  timestepsOf,
-} from "../../src/samplers/schedule.ts";
+import { linspace, roundHalfEven, sigmaAt, spaceTimesteps, timestepFinder } from "../../src/samplers/schedule.ts";
+import { karrasSigmas } from "../../src/samplers/spread.ts";
 
 Deno.test("spaceTimesteps() spreads 4 of 1000 timesteps as the three spacings define", () => {
   const options = { training: 1000, offset: 0, steps: 4 };
@@ -38,15 +32,15 @@ Deno.test("karrasSigmas() falls from the largest to the smallest sigma", () => {
   assert.equal(karrasSigmas({ min: 0.1, max: 10, steps: 1 }).length, 1);
 });
 
-Deno.test("timestepsOf() undoes sigmaAt() at whole timesteps and stops at both ends", () => {
+Deno.test("timestepFinder() undoes sigmaAt() at whole timesteps and stops at both ends", () => {
   const sigmas = Float32Array.of(0.1, 0.5, 2, 14);
-  assert.deepEqual(timestepsOf(Array.from(sigmas), sigmas).map((t) => t.toFixed(4)), [
+  assert.deepEqual(Array.from(sigmas, timestepFinder(sigmas)).map((t) => t.toFixed(4)), [
     "0.0000",
     "1.0000",
     "2.0000",
     "3.0000",
   ]);
-  assert.deepEqual(timestepsOf([0, 0.01, 99], sigmas), [0, 0, 3]);
+  assert.deepEqual([0, 0.01, 99].map(timestepFinder(sigmas)), [0, 0, 3]);
   assert.equal(sigmaAt(1.5, sigmas), 1.25);
   assert.deepEqual([sigmaAt(-1, sigmas), sigmaAt(9, sigmas)], [sigmas[0], sigmas[3]]);
 });

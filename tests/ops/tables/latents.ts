@@ -81,10 +81,10 @@ const rows: Named<Partial<reference.Row>> = {
   "clipped and unclipped": { clip: 0.5, unclipped: 0.375, noise: 0.125 },
   "two predictions, the new one in the first slot": { weights: [1.5, 0, 0, -0.5] },
   "three predictions": { slot: 1, weights: [-0.5, 1.5, 0, 0.25] },
-  "all slots": { slot: 2, weights: [1.5, -0.5, 0.25, -0.125, 0.0625, -2] },
-  "the last slot": { slot: 5, weights: [0.5, 0.25, 0, 0, 0.125, 2], clip: 2 },
+  "all slots": { slot: 2, weights: [1.5, -0.5, 0.25, -0.125, 0.0625, -2, 0.375] },
+  "the last slot": { slot: 6, weights: [0.5, 0.25, 0, 0, 0.125, 0, 2], clip: 2 },
   "latents saved for later": { slot: 1, saveSlot: 4, weights: [0, 0.5] },
-  "latents saved in the last slot, others read": { slot: 0, saveSlot: 5, weights: [0.5, -0.25, 2] },
+  "latents saved in the last slot, others read": { slot: 0, saveSlot: 6, weights: [0.5, -0.25, 2] },
   "a prediction that only later rows read": { slot: 3, weights: [0.5] },
 };
 
