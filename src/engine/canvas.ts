@@ -1,7 +1,8 @@
 /** Everything one picture size needs on the GPU: state that the stages share, and a plan a stage, made when first used. */
-import { Graph, storageBytes } from "../graph/graph.ts";
+import { Graph, storageBytes, Value } from "../graph/graph.ts";
 import { createStorage, freeze, type Plan, planBytes } from "../graph/plan.ts";
 import { advance, HISTORY_SLOTS, ROW_LENGTH, scaleLatents, startLatents } from "../ops/latents.ts";
+import type { BandOptions } from "../models/vae/autoencoder.ts";
 import { scale } from "../ops/elementwise.ts";
 import { filterScanlines, toPixels } from "../ops/pixels.ts";
 import type { Component } from "./component.ts";
@@ -66,12 +67,16 @@ export function recordText({ textEncoder }: StableDiffusion, { images }: CanvasS
 }
 
 /** A picture `image` [1, height, width, 3] in [-1, 1] to the `moments` of its latents. */
-export function recordEncode({ vae, backend }: StableDiffusion, { height, width }: CanvasSize): Recorder {
+export function recordEncode(
+  { vae, backend }: StableDiffusion,
+  { height, width }: CanvasSize,
+  options: BandOptions = {},
+): Recorder {
   return {
     network: "vae",
     record(graph) {
       const image = graph.input("image", [1, height, width, vae.config.in_channels], backend.precision);
-      graph.keep("moments", vae.encode(image));
+      graph.keep("moments", vae.encode(image, options));
     },
   };
 }
@@ -112,17 +117,64 @@ export function recordStep(model: StableDiffusion, size: CanvasSize, halves: 1 |
 }
 
 /** Latents `code` [1, …] of one picture to `image` [1, height, width, 3] in [-1, 1] and the `scanlines` of its PNG. */
-export function recordDecode(model: StableDiffusion, size: CanvasSize): Recorder {
+export function recordDecode(model: StableDiffusion, size: CanvasSize, options: BandOptions = {}): Recorder {
   const { vae, backend } = model, [, ...shape] = latentShape(model, size);
   return {
     network: "vae",
     record(graph) {
       const code = graph.input("code", [1, ...shape], "f32");
-      const image = vae.decode(scale(code, 1 / vae.config.scaling_factor, backend.precision));
+      const image = vae.decode(scale(code, 1 / vae.config.scaling_factor, backend.precision), options);
       graph.keep("image", image);
       graph.keep("scanlines", filterScanlines(toPixels(image)));
     },
   };
+}
+
+/** A stage alone on the device: its bytes, and why it could not run whatever there is. */
+export interface Need {
+  bytes: number;
+  problem?: string;
+}
+
+/** What a stage takes with its weights and state, and nothing else on the device. */
+export function needOf(model: StableDiffusion, size: CanvasSize, recorder: Recorder): Need {
+  const { backend: { device }, components } = model, state = stateBytes(model, size);
+  const common = Object.values(state).reduce((sum, bytes) => sum + Math.max(16, bytes), 0);
+  const component = recorder.network && components[recorder.network];
+  try {
+    const graph = record(model, recorder);
+    let problem: string | undefined;
+    for (const { kernel, operands, writes } of graph.dispatches) {
+      const written = operands[writes], bytes = written instanceof Value ? written.storage.bytes : 0;
+      if (bytes > device.maxBinding) {
+        problem ??= `${kernel.name} would write ${bytes} bytes, ${device.maxBinding} at most`;
+      }
+    }
+    const plan = planBytes(graph, new Set(Object.keys(state)));
+    return { bytes: common + (component ? component.size + Math.max(plan, component.staging) : plan), problem };
+  } catch (error) {
+    if (error instanceof RangeError) return { bytes: Infinity, problem: error.message };
+    throw error;
+  }
+}
+
+/** Bytes of a band that are tried where an undivided picture does not fit. */
+const bandings: readonly BandOptions[] = [{}, ...[64, 32, 16, 8].map((MiB) => ({ bandBytes: MiB << 20 }))];
+
+/** A stage undivided, or else in the largest bands with which it runs and keeps the budget; the last tried where none does. */
+export function fit(
+  model: StableDiffusion,
+  size: CanvasSize,
+  make: (options: BandOptions) => Recorder,
+): { recorder: Recorder; need: Need } {
+  const { budget } = model.backend.residency;
+  let found: { recorder: Recorder; need: Need };
+  for (const options of bandings) {
+    const recorder = make(options), need = needOf(model, size, recorder);
+    found = { recorder, need };
+    if (!need.problem && need.bytes <= budget) break;
+  }
+  return found!;
 }
 
 /** The state of one size, in buffers. */
@@ -229,7 +281,7 @@ export class Canvas implements Disposable {
   }
 
   encode(): Promise<Plan> {
-    return this.#plan("encode", () => recordEncode(this.model, this.size));
+    return this.#plan("encode", () => this.#fit(recordEncode));
   }
 
   start({ fromImage }: { fromImage: boolean }): Promise<Plan> {
@@ -242,7 +294,11 @@ export class Canvas implements Disposable {
   }
 
   decode(): Promise<Plan> {
-    return this.#plan("decode", () => recordDecode(this.model, this.size));
+    return this.#plan("decode", () => this.#fit(recordDecode));
+  }
+
+  #fit(stage: typeof recordEncode): Recorder {
+    return fit(this.model, this.size, (options) => stage(this.model, this.size, options)).recorder;
   }
 
   #plan(name: string, recorder: () => Recorder): Promise<Plan> {

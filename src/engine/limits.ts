@@ -1,15 +1,14 @@
 /** What sizes a device can run: found by recording the plans, which allocates nothing. */
-import { Value } from "../graph/graph.ts";
-import { planBytes } from "../graph/plan.ts";
 import {
   type CanvasSize,
-  record,
+  fit,
+  type Need,
+  needOf,
   recordDecode,
   recordEncode,
   recordStart,
   recordStep,
   recordText,
-  stateBytes,
 } from "./canvas.ts";
 import type { StableDiffusion } from "./model.ts";
 import type { ModelInfo } from "./protocol.ts";
@@ -20,41 +19,14 @@ const largestSide = 2048;
 /** Sides are searched in steps of this many pixels. */
 const sideStep = 64;
 
-/** The stages that a picture of a size may need, by what a sentence calls them. */
-function recorders(model: StableDiffusion, size: CanvasSize) {
-  return {
-    "the U-Net's step": recordStep(model, size, 2),
-    "the VAE's decoder": recordDecode(model, size),
-    "the VAE's encoder": recordEncode(model, size),
-    "the start": recordStart(model, size, { fromImage: true }),
-    "the text encoder": recordText(model, size, 2),
-  };
-}
-
-/** A stage alone on the device: how much memory it takes, and why it cannot run whatever there is. */
-interface Need {
-  stage: string;
-  bytes: number;
-  problem?: string;
-}
-
-function* needs(model: StableDiffusion, height: number, width: number): Generator<Need> {
-  const { backend: { device }, components } = model, size = { images: 1, height, width };
-  const state = stateBytes(model, size), shared = new Set(Object.keys(state));
-  const common = Object.values(state).reduce((sum, bytes) => sum + Math.max(16, bytes), 0);
-  for (const [stage, recorder] of Object.entries(recorders(model, size))) {
-    const graph = record(model, recorder), component = recorder.network && components[recorder.network];
-    let problem: string | undefined;
-    for (const { kernel, operands, writes } of graph.dispatches) {
-      const written = operands[writes], bytes = written instanceof Value ? written.storage.bytes : 0;
-      if (bytes > device.maxBinding) {
-        problem ??= `${kernel.name} would write ${bytes} bytes, ${device.maxBinding} at most`;
-      }
-    }
-    const plan = planBytes(graph, shared);
-    const bytes = common + (component ? component.size + Math.max(plan, component.staging) : plan);
-    yield { stage, bytes, problem };
-  }
+/** The stages that a picture of a size may need, each alone, by what a sentence calls them. */
+function* needs(model: StableDiffusion, height: number, width: number): Generator<Need & { stage: string }> {
+  const size: CanvasSize = { images: 1, height, width };
+  yield { stage: "the U-Net's step", ...needOf(model, size, recordStep(model, size, 2)) };
+  yield { stage: "the VAE's decoder", ...fit(model, size, (options) => recordDecode(model, size, options)).need };
+  yield { stage: "the VAE's encoder", ...fit(model, size, (options) => recordEncode(model, size, options)).need };
+  yield { stage: "the start", ...needOf(model, size, recordStart(model, size, { fromImage: true })) };
+  yield { stage: "the text encoder", ...needOf(model, size, recordText(model, size, 2)) };
 }
 
 /** Bytes of device memory without which no picture of this size is made: the largest stage's. */
@@ -64,18 +36,13 @@ export function neededBytes(model: StableDiffusion, height: number, width: numbe
 
 /**
  * Why a picture of this size cannot be made, or undefined: a kernel would loop or dispatch beyond what the driver runs,
- * a value is larger than the device binds, or a stage would pass the memory budget even alone.
+ * a value is larger than the device binds, or a stage would pass the memory budget even alone and in bands.
  */
 export function whyTooLarge(model: StableDiffusion, height: number, width: number): string | undefined {
   const { budget } = model.backend.residency;
-  try {
-    for (const { stage, bytes, problem } of needs(model, height, width)) {
-      if (problem) return problem;
-      if (bytes > budget) return `${stage} ${overBudget(bytes, budget)}`;
-    }
-  } catch (error) {
-    if (error instanceof RangeError) return error.message;
-    throw error;
+  for (const { stage, bytes, problem } of needs(model, height, width)) {
+    if (problem) return problem;
+    if (bytes > budget) return `${stage} ${overBudget(bytes, budget)}`;
   }
 }
 

@@ -7,6 +7,7 @@ import { freeze } from "../graph/plan.ts";
 import { readTextConfig } from "../models/clip/text_model.ts";
 import { readUNetConfig } from "../models/unet/config.ts";
 import { timestepProjection } from "../models/unet/embeddings.ts";
+import type { BandOptions } from "../models/vae/autoencoder.ts";
 import { readVAEConfig } from "../models/vae/config.ts";
 import { startLatents } from "../ops/latents.ts";
 import { elements, type Shape } from "../tensor/shape.ts";
@@ -149,34 +150,46 @@ const compareVAE: Compare = async function* (input) {
 const compareDecode: Compare = async function* ({ one, tensors, model }) {
   const { backend, backend: { precision } } = model, network = await model.vae();
   const { shape, data } = stored(one, "latents", tensors) ?? keyed(one, normal);
-  const graph = new Graph(backend.vaeTarget), latents = lastChannels(shape);
-  graph.keep("decoded", network.decode(graph.input("latents", latents, precision)));
-  using plan = freeze(backend.device, graph);
-  plan.write("latents", channelsLast(data, latents));
-  plan.run();
-  const golden = imagesOf(String(one.decoded ?? one.output), tensors);
-  yield measureVAE("VAE decode", "decoded", await plan.read("decoded"), golden, model);
+  const latents = lastChannels(shape), golden = imagesOf(String(one.decoded ?? one.output), tensors);
+  for (const [group, options] of waysThrough("VAE decode", latents)) {
+    const graph = new Graph(backend.vaeTarget);
+    graph.keep("decoded", network.decode(graph.input("latents", latents, precision), options));
+    using plan = freeze(backend.device, graph);
+    plan.write("latents", channelsLast(data, latents));
+    plan.run();
+    yield measureVAE(group, "decoded", await plan.read("decoded"), golden, model);
+  }
 };
+
+/** Whole, and in many bands where there is one picture. */
+function waysThrough(group: string, [images]: ImageShape): [group: string, options: BandOptions][] {
+  return images > 1 ? [[group, {}]] : [[group, {}], [`${group} in bands`, { bandBytes: fewBytes }]];
+}
+
+/** Bands of the fewest rows, whatever the size. */
+const fewBytes = 1;
 
 /** A picture in [-1, 1], stored or the uniforms of the case's key; a draw from its distribution where there is noise. */
 const compareEncode: Compare = async function* ({ one, tensors, model }) {
   const { backend, backend: { precision } } = model, network = await model.vae();
   const { shape, data } = stored(one, "image", tensors) ??
     keyed(one, (key, count) => uniform(key, count).map((value) => 2 * value - 1));
-  const [images, height, width, channels] = lastChannels(shape), { latent_channels } = network.config;
-  const graph = new Graph(backend.vaeTarget);
-  graph.keep("moments", network.encode(graph.input("image", [images, height, width, channels], precision)));
-  using plan = freeze(backend.device, graph);
-  plan.write("image", channelsLast(data, [images, height, width, channels]));
-  plan.run();
-  const moments = await plan.read("moments");
-  const half = (from: number) => moments.filter((_, i) => Math.floor(i / latent_channels) % 2 === from);
-  const code: ImageShape = [images, height / network.scale, width / network.scale, latent_channels];
-  const draw = stored(one, "noise", tensors);
-  const sampled = draw && await sample(backend, { code, moments, posterior: channelsLast(draw.data, code) });
-  for (const [what, data] of Object.entries({ mean: half(0), logvar: half(1), sampled })) {
-    const name = one[what];
-    if (typeof name === "string" && data) yield measureVAE("VAE encode", what, data, imagesOf(name, tensors), model);
+  const image = lastChannels(shape), [images, height, width] = image, { latent_channels } = network.config;
+  for (const [group, options] of waysThrough("VAE encode", image)) {
+    const graph = new Graph(backend.vaeTarget);
+    graph.keep("moments", network.encode(graph.input("image", image, precision), options));
+    using plan = freeze(backend.device, graph);
+    plan.write("image", channelsLast(data, image));
+    plan.run();
+    const moments = await plan.read("moments");
+    const half = (from: number) => moments.filter((_, i) => Math.floor(i / latent_channels) % 2 === from);
+    const code: ImageShape = [images, height / network.scale, width / network.scale, latent_channels];
+    const draw = stored(one, "noise", tensors);
+    const sampled = draw && await sample(backend, { code, moments, posterior: channelsLast(draw.data, code) });
+    for (const [what, data] of Object.entries({ mean: half(0), logvar: half(1), sampled })) {
+      const name = one[what];
+      if (typeof name === "string" && data) yield measureVAE(group, what, data, imagesOf(name, tensors), model);
+    }
   }
 };
 

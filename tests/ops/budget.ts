@@ -50,6 +50,10 @@ export const loops: Readonly<Record<string, Loops>> = {
     iterations: ({ shape: { channels, groups, chunks } }) =>
       ceil(channels / groups / 64) * (1 + chunks + 1 + 2 * chunks + 1) + 2 * log2(64),
   },
+  // chunks of a band
+  "band_moments": { statements: 1, iterations: ({ shape: { chunks } }) => chunks },
+  // channels of a group, twice
+  "band_scale": { statements: 2, iterations: ({ shape: { channels, groups } }) => 2 * channels / groups },
   // three passes over a lane's vec4s
   "layer_norm subgroup": { statements: 3, iterations: (d) => 3 * ceil(d.shape.channels4 / numbers(d).LANES) },
   // and two trees over 64

@@ -58,6 +58,9 @@ const expected: Record<string, { cases: number; dtypes: (string | undefined)[] }
   "U-Net": { cases: nets("unet", "tiny-sd15", "tiny-sd15-inpaint", "tiny-lcm", "tiny-sd21"), dtypes: ["f32", "f16"] },
   "VAE encode": { cases: nets("vae", "tiny-sd15"), dtypes: ["f32", "f16"] },
   "VAE decode": { cases: nets("vae", "tiny-sd15"), dtypes: ["f32", "f16"] },
+  // Those of one picture; the third is of two.
+  "VAE encode in bands": { cases: nets("vae", "tiny-sd15") - 1, dtypes: ["f32", "f16"] },
+  "VAE decode in bands": { cases: nets("vae", "tiny-sd15") - 1, dtypes: ["f32", "f16"] },
   "picture latents": { cases: pictures, dtypes: ["f32", "f16"] },
   "picture decode": { cases: pictures, dtypes: ["f32", "f16"] },
   "picture PNG, mean": { cases: pictures, dtypes: ["f32", "f16"] },

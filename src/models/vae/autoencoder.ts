@@ -3,9 +3,15 @@ import type { Value } from "../../graph/graph.ts";
 import { Conv2d, GroupNorm, Linear } from "../../nn/layers.ts";
 import { Module } from "../../nn/module.ts";
 import { attention } from "../../ops/attention.ts";
+import { type Bands, joinBands } from "../../ops/bands.ts";
 import { add, silu } from "../../ops/elementwise.ts";
+
 import { Downsample2D, ResnetBlock2D, type ResnetOptions, Upsample2D } from "../resnet.ts";
+import { BandedLayers } from "./banded.ts";
 import type { VAEConfig } from "./config.ts";
+
+/** What the norms add to a variance. */
+const EPSILON = 1e-6;
 
 /** One head over all pixels. */
 class Attention extends Module {
@@ -95,7 +101,7 @@ class Encoder extends Module {
   constructor(config: VAEConfig) {
     super();
     const { block_out_channels: channels, layers_per_block: layers } = config;
-    const options = { groups: config.norm_num_groups, epsilon: 1e-6 }, last = channels.length - 1;
+    const options = { groups: config.norm_num_groups, epsilon: EPSILON }, last = channels.length - 1;
     this.conv_in = new Conv2d(config.in_channels, channels[0], 3);
     this.down_blocks = channels.map((out, i) =>
       new DownEncoderBlock2D(channels[Math.max(0, i - 1)], out, layers, options, i === last)
@@ -111,6 +117,16 @@ class Encoder extends Module {
     h = this.mid_block.forward(h);
     return this.conv_out.forward(silu(this.conv_norm_out.forward(h)));
   }
+
+  forwardInBands(x: Value, layers: BandedLayers): Value {
+    let h = layers.conv(this.conv_in, [x]);
+    for (const { resnets, downsamplers } of this.down_blocks) {
+      for (const resnet of resnets) h = layers.resnet(resnet, h);
+      if (downsamplers) h = layers.settle(layers.conv(downsamplers[0].conv, h, { factor: 0.5 }));
+    }
+    const whole = this.mid_block.forward(joinBands(h)); // whose attention sees all pixels
+    return this.conv_out.forward(silu(this.conv_norm_out.forward(whole)));
+  }
 }
 
 class Decoder extends Module {
@@ -123,7 +139,7 @@ class Decoder extends Module {
   constructor(config: VAEConfig) {
     super();
     const channels = config.block_out_channels.toReversed(), layers = config.layers_per_block + 1;
-    const options = { groups: config.norm_num_groups, epsilon: 1e-6 }, last = channels.length - 1;
+    const options = { groups: config.norm_num_groups, epsilon: EPSILON }, last = channels.length - 1;
     this.conv_in = new Conv2d(config.latent_channels, channels[0], 3);
     this.mid_block = new MidBlock2D(channels[0], options, { hasAttention: config.mid_block_add_attention });
     this.up_blocks = channels.map((out, i) =>
@@ -138,6 +154,21 @@ class Decoder extends Module {
     for (const block of this.up_blocks) h = block.forward(h);
     return this.conv_out.forward(silu(this.conv_norm_out.forward(h)));
   }
+
+  forwardInBands(z: Value, layers: BandedLayers): Value {
+    let h: Bands = [this.mid_block.forward(this.conv_in.forward(z))];
+    for (const { resnets, upsamplers } of this.up_blocks) {
+      for (const resnet of resnets) h = layers.resnet(resnet, h);
+      if (upsamplers) h = layers.conv(upsamplers[0].conv, h, { factor: 2 });
+    }
+    return joinBands(layers.conv(this.conv_out, h, { norm: this.conv_norm_out }));
+  }
+}
+
+/** How a picture goes through the VAE. */
+export interface BandOptions {
+  /** Divide pictures into bands whose values take about as many bytes: see {@link BandedLayers}. */
+  bandBytes?: number;
 }
 
 export class AutoencoderKL extends Module {
@@ -161,13 +192,20 @@ export class AutoencoderKL extends Module {
   }
 
   /** [images, height, width, 3] in [-1, 1] to moments [images, height/8, width/8, 2 · latents]: means, log variances. */
-  encode(x: Value): Value {
-    const moments = this.encoder.forward(x);
+  encode(x: Value, { bandBytes }: BandOptions = {}): Value {
+    const moments = bandBytes ? this.encoder.forwardInBands(x, this.#layers(bandBytes)) : this.encoder.forward(x);
     return this.quant_conv?.forward(moments) ?? moments;
   }
 
   /** [images, height, width, latents], already divided by the scaling factor, to [images, 8·height, 8·width, 3]. */
-  decode(z: Value): Value {
-    return this.decoder.forward(this.post_quant_conv?.forward(z) ?? z);
+  decode(z: Value, { bandBytes }: BandOptions = {}): Value {
+    const code = this.post_quant_conv?.forward(z) ?? z;
+    return bandBytes ? this.decoder.forwardInBands(code, this.#layers(bandBytes)) : this.decoder.forward(code);
+  }
+
+  #layers(bytes: number): BandedLayers {
+    const { block_out_channels, norm_num_groups: groups } = this.config;
+    const channels = Math.max(...block_out_channels);
+    return new BandedLayers({ bytes, channels, groups, epsilon: EPSILON, scale: this.scale });
   }
 }

@@ -1,5 +1,6 @@
 /** All tables. */
 import * as attention from "./attention.ts";
+import * as bands from "./bands.ts";
 import * as elementwise from "./elementwise.ts";
 import * as embedding from "./embedding.ts";
 import * as guide from "./guide.ts";
@@ -13,6 +14,7 @@ import type { Table } from "../case.ts";
 
 export const tables: readonly Table[] = [
   attention,
+  bands,
   elementwise,
   embedding,
   guide,

@@ -1,0 +1,6 @@
+import { prove } from "../harness.ts";
+import * as tables from "./bands.ts";
+
+prove(tables.bandWindowTable, { types: ["f32", "f16", "f16 throughout"] });
+prove(tables.bandNormTable, { types: ["f32", "f16", "f16 throughout"] });
+prove(tables.joinBandsTable, { types: ["f32", "f16 throughout"] });
