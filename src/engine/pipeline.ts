@@ -63,7 +63,7 @@ export class Pipeline implements Disposable {
 
   /** Runs text, start and all steps; the final latents stay in the canvas. Yields after each step. */
   async *denoise(input: PipelineInput, timings?: Timings): AsyncGenerator<StepEvent, Canvas> {
-    const canvas = this.canvas(input), halves = input.guidanceScale > 1 ? 2 : 1;
+    const canvas = this.canvas(input), halves = halvesOf(input.guidanceScale, this.model);
     this.timing = {};
     await this.#timed("text", () => this.#encodeText(canvas, input, halves));
     await this.#timed(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
@@ -164,6 +164,14 @@ export class Pipeline implements Disposable {
   [Symbol.dispose](): void {
     this.clear();
   }
+}
+
+/**
+ * How many predictions a step guides by: both halves where the scale is above 1, or one where the U-Net is told the scale
+ * (`time_cond_proj_dim`, of models distilled to few steps).
+ */
+export function halvesOf(guidanceScale: number, { unet }: Pick<StableDiffusion, "unet">): 1 | 2 {
+  return guidanceScale > 1 && !unet.config.time_cond_proj_dim ? 2 : 1;
 }
 
 /** The `row` operand of ops/latents.ts for one step and its place in the history. */

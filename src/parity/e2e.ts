@@ -1,7 +1,7 @@
 /** Whole pipelines: the engine's own from prompt to PNG, fed with the reference's draws. */
 import { join } from "node:path";
 import { type Canvas, latentShape } from "../engine/canvas.ts";
-import { channelsLast, type Pipeline, type PipelineInput } from "../engine/pipeline.ts";
+import { channelsLast, halvesOf, type Pipeline, type PipelineInput } from "../engine/pipeline.ts";
 import { decodePng } from "../image/png.ts";
 import { encodePng } from "../png/encode.ts";
 import { createTrajectory } from "../samplers/mod.ts";
@@ -63,7 +63,8 @@ export function pictureCase(fixture: Fixture<PictureIndex>, tokenizer: Tokenizer
 /** Throws NotHere where a case asks for what this engine does not have. */
 function checkSupported(index: PictureIndex): void {
   const { mode, scheduler_class, scheduler_options } = index;
-  if (mode !== "txt2img" && mode !== "img2img") throw new NotHere(`there is no mode ${mode}`);
+  // The pipeline for consistency models is that of text to image.
+  if (!["txt2img", "lcm", "img2img"].includes(mode)) throw new NotHere(`there is no mode ${mode}`);
   for (const [name, value] of Object.entries(index)) {
     if (!KNOWN.has(name) && value) throw new NotHere(`there is no option ${name}`);
   }
@@ -81,7 +82,8 @@ async function* comparePicture(
     throw new NotHere(`no picture is made by a U-Net of ${in_channels} channels`);
   }
   const input = inputOf({ index, folder, tensors, tokenizer, pipeline });
-  const canvas = await denoised(pipeline, input), plan = await canvas.step(input.guidanceScale > 1 ? 2 : 1);
+  const canvas = await denoised(pipeline, input),
+    plan = await canvas.step(halvesOf(input.guidanceScale, pipeline.model));
 
   const golden = channelsLast(tensors.floats(index.latents ?? "latents"), canvas.latentShape);
   const tolerance = latentsTolerance(index.name, precision);
