@@ -3,7 +3,7 @@ import { oneOf, readConfig, type SchedulerJson, SIGMA_RULES, TRAINING_RULES } fr
 import type { RunOptions } from "./options.ts";
 import type { SigmaSchedule } from "./schedule.ts";
 import { sigmaRun } from "./sigma_run.ts";
-import { type Prediction, sigmaSpace, type Step, type Trajectory } from "./step.ts";
+import { type Prediction, sigmaSpaceNoise, type Step, type Trajectory } from "./step.ts";
 
 const RULES = {
   ...TRAINING_RULES,
@@ -15,7 +15,8 @@ const RULES = {
 /**
  * DPM2 steps: DPM-Solver-2 of Lu et al. (2022) as k-diffusion has it, two rows each. The first goes to the middle of the
  * logarithms; the second starts over with the slope that was found there. With `eta` above 0 they are ancestral: a step
- * falls below the next sigma and ends with noise. A step that falls to 0 is Euler's.
+ * falls below the next sigma and ends with noise. A step that falls to 0 is Euler's. Its D are slopes: ε, which sums lose
+ * less of than of the clean latents.
  */
 export function dpm2(
   { timesteps, sigmas, timestepAt }: SigmaSchedule,
@@ -26,20 +27,19 @@ export function dpm2(
     const from = sigmas[i], { down, up } = ancestralStep(from, sigmas[i + 1], eta), middle = Math.sqrt(from * down);
     const half: Step = {
       timestep,
-      ...sigmaSpace(prediction, from),
-      x: middle / from,
-      denoised: [1 - middle / from],
+      ...sigmaSpaceNoise(prediction, from),
+      x: 1,
+      denoised: [middle - from],
       noise: 0,
       saves: down > 0,
     };
     if (down === 0) return half;
-    const slope = (down - from) / middle;
     const full: Step = {
       timestep: timestepAt(middle),
-      ...sigmaSpace(prediction, middle),
-      x: slope,
+      ...sigmaSpaceNoise(prediction, middle),
+      x: 0,
       fromSaved: 1,
-      denoised: [-slope],
+      denoised: [down - from],
       noise: up,
     };
     return [half, full];

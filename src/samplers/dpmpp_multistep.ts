@@ -20,6 +20,13 @@ const RULES = {
   variance_type: oneOf("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
 };
 
+/** The reference's stochastic third order has a wrong sign; DPM++ 3M SDE is the one to ask for. */
+const SDE_RULES = {
+  ...RULES,
+  solver_order: whole(2, { least: 1, most: 2 }),
+  algorithm_type: oneOf("dpmsolver++", "sde-dpmsolver++", "deis"),
+};
+
 /** How a multistep solver combines predictions. */
 interface Solver {
   /** Most predictions that a step uses: 1 to 3. */
@@ -58,7 +65,7 @@ export function dpmpp(
       ...scaling(prediction, signalOf(sigmas[i]), signalOf(sigmas[i]) * sigmas[i]),
       clip,
       x: step.x,
-      denoised: weights(step, used, ratios, heun || order === 3 && used === 3),
+      denoised: weights(step, used, ratios, heun || used === 3),
       noise: step.noise,
       ...(step.noise > 0 ? { noiseInterval: [sigmas[i], sigmas[i + 1]] as const } : {}),
     };
@@ -126,23 +133,26 @@ function trajectory(json: SchedulerJson, options: RunOptions, name: Name): Traje
     evenLambdas: config.use_lu_lambdas,
     wholeKarras: beta_schedule !== "squaredcos_cap_v2",
   });
-  const few = !isNamed && config.lower_order_final && schedule.timesteps.length < MANY_STEPS;
-  const last = schedule.sigmas.at(-1) === 0 || config.euler_at_final;
-  const steps = dpmpp(schedule, config.prediction_type, {
-    order: Math.min(order, 3),
-    falling: few ? 2 : last ? 1 : 0,
-    heun: solver_type === "heun",
+  const endsAtZero = schedule.sigmas.at(-1) === 0;
+  const common = {
     eta: options.eta,
-    integrand: config.algorithm_type === "dpmsolver" ? "noise" : "clean",
     begin: options.begin,
     clip: config.thresholding ? 1 : undefined,
+  };
+  if (isNamed) {
+    const heun = name === "dpmpp_2m_sde_heun";
+    return {
+      ...begin,
+      steps: dpmpp(schedule, config.prediction_type, { ...common, order: 2, falling: endsAtZero ? 1 : 0, heun }),
+    };
+  }
+  const few = config.lower_order_final && schedule.timesteps.length < MANY_STEPS;
+  const steps = dpmpp(schedule, config.prediction_type, {
+    ...common,
+    order: Math.min(order, 3),
+    falling: few ? 2 : endsAtZero || config.euler_at_final ? 1 : 0,
+    heun: solver_type === "heun",
+    integrand: config.algorithm_type === "dpmsolver" ? "noise" : "clean",
   });
   return { ...begin, steps };
 }
-
-/** The reference's stochastic third order has a wrong sign; DPM++ 3M SDE is the one to ask for. */
-const SDE_RULES = {
-  ...RULES,
-  solver_order: whole(2, { least: 1, most: 2 }),
-  algorithm_type: oneOf("dpmsolver++", "sde-dpmsolver++", "deis"),
-};

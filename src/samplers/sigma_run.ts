@@ -1,6 +1,5 @@
 /** Where a run in sigma space, with latents = clean + sigma · ε, takes its noise levels from. */
-import type { SigmaConfig, TrainingConfig } from "./config.ts";
-import { checkOneSpread } from "./config.ts";
+import { checkOneSpread, type SigmaConfig, type TrainingConfig, UnsupportedScheduleError } from "./config.ts";
 import type { RunOptions } from "./options.ts";
 import {
   boundedAlphasCumprod,
@@ -67,7 +66,10 @@ export function sigmaRun(
 
 type Levels = Pick<SigmaSchedule, "timesteps" | "sigmas">;
 
-/** The levels of a schedule that A1111 has a name for. */
+/**
+ * The levels of a schedule that A1111 has a name for. Throws an UnsupportedScheduleError where so few steps leave none that
+ * a picture can start from: those of `ddim` and `align_your_steps` are the last ones of more.
+ */
 export function namedLevels(
   trained: Float32Array,
   { scheduler, steps }: RunOptions,
@@ -76,6 +78,11 @@ export function namedLevels(
   if (scheduler === "automatic") throw new TypeError("An automatic schedule has no levels of its own");
   const sigmas = namedSigmas(scheduler, discardsNextToLast ? steps + 1 : steps, trained);
   if (discardsNextToLast) sigmas.splice(-2, 1);
+  if (sigmas[0] < 1) {
+    throw new UnsupportedScheduleError(
+      `Cannot take ${steps} step with scheduler ${scheduler}: it would start with more picture than noise; take 2 or more`,
+    );
+  }
   return { sigmas, timesteps: sigmas.slice(0, -1).map(timestepFinder(trained)) };
 }
 

@@ -9,8 +9,8 @@
  *     saved    = saves ? latents : saved
  *     latents ← x · latents + Σ denoised[k] · D₋ₖ + fromSaved · saved + unclipped · raw + noise · n
  *
- * D₋ₖ is the D of k rows ago (k = 0 is this row's): the prediction of the clean latents, or of ε in samplers that
- * extrapolate that (LMS, PLMS, DEIS and DPM-Solver without ++). A sampler of several stages saves the latents that its
+ * D₋ₖ is the D of k rows ago (k = 0 is this row's): the prediction of the clean latents, or of ε in samplers that follow
+ * that (LMS, DPM2, DEIS, DPM-Solver without ++), or in PNDM the model's output as it is. A sampler of several stages saves the latents that its
  * step starts from. `history.ts` finds room for both. A row whose `noise` is 0 draws no n.
  */
 export interface Step {
@@ -56,7 +56,7 @@ export interface Trajectory {
   start: Level;
   /** Draws of n are asked for in the order of the rows. */
   steps: Step[];
-  /** Where rows have a `noiseInterval`: the whole schedule's smallest sigma above 0 and its largest. */
+  /** Of samplers over sigmas, for their `noiseInterval`: the whole schedule's smallest sigma above 0 and its largest. */
   noiseRange?: readonly [least: number, most: number];
 }
 
