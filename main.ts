@@ -6,7 +6,9 @@ import type { EngineInfo } from "./src/engine/protocol.ts";
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
 import { help, parseOptions, type ServerOptions, UsageError } from "./src/server/options.ts";
+import { KeyRing } from "./src/server/keys.ts";
 import { Queue } from "./src/server/queue.ts";
+import { RateLimit } from "./src/server/rate.ts";
 import { UploadReader } from "./src/server/upload.ts";
 
 /** How long slow clients may take to fetch their pictures once the last job is done. */
@@ -33,6 +35,10 @@ const app = createApp(engine, {
   queue,
   uploads: new UploadReader(),
   pictures,
+  keys: new KeyRing(options.apiKeys),
+  rate: options.rateLimit === undefined ? undefined : new RateLimit({ perMinute: options.rateLimit }),
+  origins: options.corsOrigins,
+  openMetrics: options.openMetrics,
   weights: weightsIdentity([model, ...(options.vae ? [options.vae] : [])]),
   models: () => listModels(options, headers),
 });

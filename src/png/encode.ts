@@ -45,10 +45,11 @@ export async function* encodePng(
 
 /** What stands before the pixels: signature, IHDR and texts. */
 export function pngHead({ width, height, text = {} }: PngHeader): Uint8Array<ArrayBuffer> {
-  return concat([signature, header(width, height), ...Object.entries(text).map((entry) => textChunk(...entry))]);
+  return concat([signature, headerChunk(width, height), ...Object.entries(text).map((entry) => textChunk(...entry))]);
 }
 
-function header(width: number, height: number): Uint8Array {
+/** The chunk IHDR of a picture of 8-bit RGB. */
+export function headerChunk(width: number, height: number): Uint8Array<ArrayBuffer> {
   const data = new DataView(new ArrayBuffer(13));
   data.setUint32(0, width);
   data.setUint32(4, height);

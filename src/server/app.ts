@@ -7,15 +7,20 @@ import type { PictureReader } from "../image/read.ts";
 import { PictureWriter } from "../image/write.ts";
 import { errorResponse, type ErrorShape, isUnexpected } from "./errors.ts";
 import { a1111Routes, controlNetRoutes } from "./a1111/routes.ts";
+import { capabilityRoutes } from "./capabilities.ts";
+import { docsRoutes } from "./docs/routes.ts";
 import { generateRoutes } from "./generate.ts";
 import { huggingFaceRoutes } from "./huggingface.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { Jobs, type JobsOptions } from "./jobs.ts";
+import { KeyRing, requireKey } from "./keys.ts";
 import { kserveRoutes } from "./kserve.ts";
 import { metricsOf } from "./metrics.ts";
 import { modelRoutes } from "./models.ts";
 import { openAiRoutes } from "./openai/routes.ts";
+import { allowOrigins, secure } from "./protect.ts";
 import type { Queue } from "./queue.ts";
+import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
 import { type Env, notAllowed, type Surface } from "./surface.ts";
 import type { UploadReader } from "./upload.ts";
@@ -31,6 +36,13 @@ export interface AppOptions {
   weights?: string;
   /** How long and how many results are kept. */
   results?: Pick<JobsOptions, "ttlMs" | "maxBytes" | "maxRecords" | "now">;
+  /** The keys that are asked for; none where it is empty. */
+  keys?: KeyRing;
+  rate?: RateLimit;
+  /** Origins whose pages may read the answers. */
+  origins?: readonly string[];
+  /** Whether `/metrics` is answered without a key. */
+  openMetrics?: boolean;
   /** Takes a line about what is the programme's own fault. */
   log?: (line: string) => void;
 }
@@ -46,15 +58,22 @@ export function createApp(
 ): Hono<Env> {
   const { queue, uploads, pictures, writer = new PictureWriter() } = options;
   const { models = listModels, weights = "", results, log = console.error } = options;
+  const { keys = new KeyRing([]), rate, origins = [], openMetrics = false } = options;
   const app = new Hono<Env>();
   app.use(requestId());
+  app.use(secure());
+  app.use(allowOrigins(origins));
   app.use(async (c, next) => {
     await next();
     c.res.headers.set("x-request-id", c.get("requestId"));
   });
 
-  const jobs = new Jobs({ engine, queue, pictures, log, ...results });
-  const surface: Surface = { engine, jobs, uploads, writer, models, weights, open: true };
+  const isOpen = (path: string) =>
+    /^(\/health|\/v2\/health|\/v1\/files)(\/|$)/.test(path) || (openMetrics && path === "/metrics");
+  app.use(requireKey(keys, { isOpen }));
+
+  const jobs = new Jobs({ engine, queue, pictures, log, rate, ...results });
+  const surface: Surface = { engine, jobs, uploads, writer, models, weights, open: keys.isEmpty };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));
   const openAi = openAiRoutes(surface);
@@ -64,6 +83,8 @@ export function createApp(
   app.route("/controlnet", controlNetRoutes());
   app.route("/v2", kserveRoutes(surface));
   app.route("/", huggingFaceRoutes(surface));
+  app.route("/v1/capabilities", capabilityRoutes(surface));
+  app.route("/", docsRoutes(surface));
 
   app.get("/health/live", (c) => c.json({ status: "live" }));
   app.get("/health/ready", (c) => c.json(...readiness(engine, queue)));
@@ -90,7 +111,7 @@ export function createApp(
   app.notFound((c) => {
     const message = `There is nothing at ${
       c.req.path.slice(0, 80)
-    }, /generate, /v1/jobs, /v1/models, /health and /metrics would do`;
+    }, /generate, /v1/jobs, /v1/models, /health, /metrics and /docs would do`;
     return errorResponse(new Refusal("not_found", message), shapeOf(c.req.path));
   });
   app.onError((error, c) => {

@@ -2,7 +2,7 @@
 import { choice, type Field, RequestError, whole, wrong } from "../engine/fields.ts";
 
 /** The kinds of answers. */
-export const formats = ["png", "jpeg", "json", "sse", "ndjson", "multipart"] as const;
+export const formats = ["png", "jpeg", "apng", "json", "sse", "ndjson", "multipart"] as const;
 export type Format = typeof formats[number];
 
 /** The formats in which one answer holds any number of pictures. */
@@ -11,6 +11,7 @@ export const manyFormats: readonly Format[] = ["json", "ndjson", "sse", "multipa
 export const mediaTypes: Record<Format, string> = {
   png: "image/png",
   jpeg: "image/jpeg",
+  apng: "image/apng",
   json: "application/json",
   sse: "text/event-stream",
   ndjson: "application/x-ndjson",
@@ -66,7 +67,7 @@ export function takeDelivery(fields: Map<string, unknown>, accept: string | null
     return value === undefined ? undefined : parse(name, value);
   };
   const delivery = {
-    format: take("format", deliveryFields.format) ?? formatOf(accept),
+    format: take("format", deliveryFields.format) ?? formatOf(accept, { previews: previewsIn(fields) > 0 }),
     early: take("early", deliveryFields.early) ?? false,
     detach: take("detach", deliveryFields.detach) ?? false,
     timeoutMs: take("timeout_ms", deliveryFields.timeout_ms),
@@ -79,11 +80,32 @@ export function takeDelivery(fields: Map<string, unknown>, accept: string | null
   return delivery;
 }
 
+/** How many previews a request asks for; its parser says whether that will do. */
+export function previewsIn(fields: ReadonlyMap<string, unknown>): number {
+  return Number(fields.get("previews") ?? 0) || 0;
+}
+
+/**
+ * Refuses several pictures in a format that holds one; the fields have been parsed before.
+ *
+ * @throws RequestError
+ */
+export function checkCount(fields: ReadonlyMap<string, unknown>, { format }: Delivery): void {
+  const count = Number(fields.get("n") ?? 1) * Number(fields.get("n_iter") ?? 1);
+  if (count <= 1 || manyFormats.includes(format)) return;
+  const name = Number(fields.get("n") ?? 1) > 1 ? "n" : "n_iter";
+  throw new RequestError(
+    name,
+    `Field ${name} asks for ${count} pictures and format ${format} holds one, ${manyFormats.join(", ")} would do`,
+  );
+}
+
 /**
  * What an Accept header asks for. PNG wherever it is accepted, be it by a wildcard, unless a kind of stream or JSON is
- * named and liked as much; JPEG only where PNG is not taken. PNG also where nothing that is asked for exists.
+ * named and liked as much; JPEG only where PNG is not taken. PNG also where nothing that is asked for exists. Browsers name
+ * moving PNGs in every request: with previews they get one.
  */
-export function formatOf(accept: string | null): Format {
+export function formatOf(accept: string | null, { previews = false } = {}): Format {
   const asked = (accept ?? "*/*").split(",").map((range) => {
     const [type, ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
     const q = parameters.find((parameter) => parameter.startsWith("q="));
@@ -97,5 +119,6 @@ export function formatOf(accept: string | null): Format {
   }));
   const best = streams.toSorted((a, b) => b.q - a.q)[0];
   if (best.q > 0 && best.q >= png && best.q >= liked("image/png")) return best.format;
+  if (previews && liked("image/apng") > 0 && liked("image/apng") === png) return "apng";
   return png === 0 && liked("image/jpeg") > 0 ? "jpeg" : "png";
 }

@@ -4,10 +4,12 @@ import { lowerFirst } from "../engine/fields.ts";
 import { ConflictError, RequestError } from "../engine/request.ts";
 import { PictureError } from "../image/read.ts";
 import { DrainingError, QueueFullError } from "./queue.ts";
+import { RateLimitError } from "./rate.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
 
 const refusalStatus: Record<RefusalCode, number> = {
   malformed_body: 400,
+  invalid_api_key: 401,
   not_found: 404,
   model_not_found: 404,
   job_not_found: 404,
@@ -126,6 +128,9 @@ function answerTo(error: unknown): Answer {
   }
   if (error instanceof QueueFullError) {
     return { status: 429, code: "queue_full", message, headers: retryAfter(error.retryAfterMs) };
+  }
+  if (error instanceof RateLimitError) {
+    return { status: 429, code: "rate_limited", message, headers: retryAfter(error.retryAfterMs) };
   }
   if (error instanceof DrainingError) {
     return { status: 503, code: "draining", message, headers: retryAfter(error.retryAfterMs) };

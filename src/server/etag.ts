@@ -15,7 +15,7 @@ export function etagOf(
   fields: ReadonlyMap<string, unknown>,
   { format, weights, info: { adapter, precision, model } }: { format: string; weights: () => string; info: EngineInfo },
 ): string | undefined {
-  if (!/^\d+$/.test(`${fields.get("seed")}`) || !["png", "jpeg"].includes(format)) return undefined;
+  if (!/^\d+$/.test(`${fields.get("seed")}`) || !["png", "jpeg", "apng"].includes(format)) return undefined;
   const material = new Map([...fields].filter(([name]) => !immaterial.includes(name)));
   // What is absent stands for the model's defaults.
   const made = [format, weights(), version, adapter.name, adapter.backend, precision, model, digestOf(material)];

@@ -1,6 +1,7 @@
 /** `/generate`: a request in, its picture out, in any of the formats. */
 import { type Context, Hono } from "hono";
 import { answerWith } from "./answer/mod.ts";
+import { checkCount, previewsIn } from "./delivery.ts";
 import { cacheHeaders, etagOf, matches } from "./etag.ts";
 import { resumeEvents } from "./job_routes.ts";
 import { readOrder } from "./order.ts";
@@ -15,6 +16,7 @@ export function generateRoutes(surface: Surface): Hono<Env> {
     if (c.req.raw.method === "HEAD") throw notAllowed(c.req.path, "HEAD", "GET, POST");
     const { order, delivery, info, fields } = await readOrder(c, surface);
     try {
+      checkCount(fields, delivery);
       const etag = c.req.method === "GET"
         ? etagOf(fields, { ...delivery, weights: () => weightsOf(surface, info.model.name), info })
         : undefined;
@@ -30,7 +32,8 @@ export function generateRoutes(surface: Surface): Hono<Env> {
       }
       const job = jobs.submit(order, info);
       const { ignored } = order.parsed;
-      return await answerWith(job, delivery, { signal: c.req.raw.signal, info, writer, ignored, headers });
+      const wanted = { ...delivery, previews: previewsIn(fields) };
+      return await answerWith(job, wanted, { signal: c.req.raw.signal, info, writer, ignored, headers });
     } catch (error) {
       order.release!();
       throw error;
@@ -47,5 +50,7 @@ function eventsOfBefore(c: Context<Env>, { jobs }: Surface): Response | undefine
   const last = c.req.header("last-event-id");
   const id = last?.replace(/:\d+$/, "");
   const job = id ? jobs.has(id, c.get("owner")) : undefined;
+  // One that nobody waited for any more has nothing left to tell; 204 makes the browser stop asking.
+  if (job?.expired) return new Response(null, { status: 204 });
   return job && resumeEvents(job, { last, signal: c.req.raw.signal });
 }

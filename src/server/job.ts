@@ -65,7 +65,7 @@ export class Job {
   steps: number;
   /** Milliseconds of what precedes the first rows: queue, prepare, denoise, decode. */
   readonly timing: Record<string, number> = {};
-  readonly news = new Broadcast<JobNews>();
+  news: Broadcast<JobNews> = new Broadcast();
   #pictures: readonly JobPicture[];
   #expired = false;
   readonly #cancel = new AbortController();
@@ -82,6 +82,12 @@ export class Job {
     this.request = request;
     this.#pictures = pictures;
     this.detached = detached;
+  }
+
+  /** Pixels of its pictures. */
+  get size(): { width: number; height: number } {
+    const { width, height } = this.request;
+    return { width, height };
   }
 
   /** Fires when the job is to be given up. */
@@ -105,25 +111,27 @@ export class Job {
 
   /** Bytes of pictures and previews held. */
   get bytes(): number {
+    if (this.#expired) return 0;
     const pictures = this.#pictures.flatMap(({ pieces }) => pieces.items);
     const previews = this.news.items.flatMap((news) => news.type === "preview" ? [news.png] : []);
-    return this.#expired ? 0 : [...pictures, ...previews].reduce((sum, { length }) => sum + length, 0);
+    return [...pictures, ...previews].reduce((sum, { length }) => sum + length, 0);
   }
 
   /** The pictures. @throws Refusal once they have been dropped */
   get pictures(): readonly JobPicture[] {
     if (!this.#expired) return this.#pictures;
-    throw new Refusal("result_expired", `The pictures of job ${this.id} are no longer kept, the same request would do`);
+    throw expired(this);
   }
 
   get expired(): boolean {
     return this.#expired;
   }
 
-  /** Forgets the pictures of a job that is over. */
+  /** Forgets the pictures and the news of a job that is over; how it ended is still known. */
   expire(): void {
     this.#expired = true;
     this.#pictures = [];
+    this.news = new Broadcast();
   }
 
   /**
@@ -167,6 +175,11 @@ export class Job {
     this.#over.resolve();
     this.settled();
   }
+}
+
+/** What is said of a job whose pictures and news are gone. */
+export function expired({ id }: Job): Refusal {
+  return new Refusal("result_expired", `The pictures of job ${id} are no longer kept, the same request would do`);
 }
 
 function isDeadline(error: Error): boolean {

@@ -6,7 +6,7 @@ import { answerWith } from "./answer/mod.ts";
 import { eventAfter, newsEvents } from "./answer/news.ts";
 import { takeDelivery } from "./delivery.ts";
 import { errorBody } from "./errors.ts";
-import type { Job } from "./job.ts";
+import { expired, type Job } from "./job.ts";
 import { readOrder } from "./order.ts";
 import { Refusal } from "./refusal.ts";
 import { type Env, notAllowed, readyInfo, type Surface } from "./surface.ts";
@@ -67,8 +67,8 @@ export function jobRoutes(surface: Surface): Hono<Env> {
 /** A job's events after the last one that the client has; 204, which tells a browser to stop asking, where none is left. */
 export function resumeEvents(job: Job, { last, signal }: { last?: string; signal: AbortSignal }): Response {
   const first = eventAfter(last);
+  if (job.expired) throw expired(job);
   if (job.isOver && first >= job.news.items.length) return new Response(null, { status: 204 });
-  if (job.status === "completed") job.pictures; // refused where they are gone
   const leave = job.watch(signal);
   return new Response(bodyOf(newsEvents(job, first), leave), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-job-id": job.id },

@@ -9,6 +9,7 @@ import { Broadcast } from "./broadcast.ts";
 import { isUnexpected } from "./errors.ts";
 import { Job } from "./job.ts";
 import type { Queue } from "./queue.ts";
+import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
 import { runJob, workOf } from "./run.ts";
 
@@ -35,6 +36,8 @@ export interface JobsOptions {
   engine: Engine;
   queue: Queue;
   pictures: PictureReader;
+  /** How many jobs an owner may hand in. */
+  rate?: RateLimit;
   /** How long pictures are kept that were asked to be. */
   ttlMs?: number;
   /** Most bytes of pictures that are kept: beyond it those of the oldest jobs go. */
@@ -50,20 +53,20 @@ export interface JobsOptions {
 const recordTtls = 6;
 
 export class Jobs {
-  readonly #options: Required<JobsOptions>;
+  readonly #options: Required<Omit<JobsOptions, "rate">> & Pick<JobsOptions, "rate">;
   /** Oldest first. */
   readonly #jobs = new Map<string, Job>();
   readonly #keys = new Map<string, { job: Job; digest: string }>();
 
   constructor(options: JobsOptions) {
-    const { ttlMs = 600_000, maxBytes = 256 << 20, maxRecords = 10_000, log = () => {}, now = Date.now } = options;
+    const { ttlMs = 600_000, maxBytes = 256 << 20, maxRecords = 2000, log = () => {}, now = Date.now } = options;
     this.#options = { ...options, ttlMs, maxBytes, maxRecords, log, now };
   }
 
   /**
    * Takes a job on; it runs when its turn comes.
    *
-   * @throws QueueFullError, DrainingError, or Refusal where its idempotency key belongs to another request
+   * @throws QueueFullError, DrainingError, RateLimitError, or Refusal where its idempotency key belongs to another request
    */
   submit(order: Order, info: EngineInfo): Job {
     this.#sweep();
@@ -73,7 +76,8 @@ export class Jobs {
       if (order.detached) known.detached = true;
       return known;
     }
-    const { queue } = this.#options;
+    const { queue, rate } = this.#options;
+    if (order.owner !== undefined) rate?.take(order.owner);
     const { parsed: { request, initImageFile: file }, owner, release = () => {} } = order;
     const work = workOf(request, file ? request.strength : 1);
     const moved = (position: number) => {

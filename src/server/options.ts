@@ -22,6 +22,14 @@ export interface ServerOptions {
   keepAlive: number;
   /** Whether a software adapter will not do. */
   requireGpu: boolean;
+  /** Keys that clients must have; none is asked for where it is empty. */
+  apiKeys: string[];
+  /** Jobs that each key may hand in a minute. */
+  rateLimit?: number;
+  /** Origins whose pages may read the answers. */
+  corsOrigins: string[];
+  /** Whether `/metrics` is open where keys are asked for. */
+  openMetrics: boolean;
 }
 
 export { UsageError } from "../std/command_line.ts";
@@ -44,7 +52,9 @@ Usage: deno task serve [options]
 Each option is also the environment variable beside it; the last column is the default.
 BYTES may end in KiB, MiB, GiB, KB, MB or GB; on a software adapter half of the machine's memory is the default, else 6GiB.
 TIME is like 30s, 5m or 1h; 0 gives device memory back after each job, -1 never.
-MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refuses to serve on a software adapter.`;
+MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refuses to serve on a software adapter.
+API_KEYS are the keys that clients must have, with commas between them; RATE_LIMIT is how many jobs each may hand in a minute,
+and OPEN_METRICS=1 leaves /metrics open. CORS_ORIGINS are the origins whose pages may read the answers; * stands for all.`;
 
 /**
  * The options, command line before environment before defaults; undefined where help is wanted.
@@ -70,7 +80,20 @@ export function parseOptions(args: string[], env: Record<string, string | undefi
     const name = given[flag] === undefined ? flag.toUpperCase().replaceAll("-", "_") : `--${flag}`;
     throw new UsageError(`Cannot use ${name} ${JSON.stringify(value)}, ${would} would do`);
   };
-  const vae = text("vae");
+  const vae = text("vae"), apiKeys = listOf(env.API_KEYS), rateLimit = env.RATE_LIMIT || undefined;
+  if (rateLimit !== undefined && !/^[1-9]\d{0,6}$/.test(rateLimit)) {
+    throw new UsageError(`Cannot use RATE_LIMIT ${JSON.stringify(rateLimit)}, a whole number from 1 would do`);
+  }
+  if (rateLimit !== undefined && apiKeys.length === 0) {
+    throw new UsageError("Cannot use RATE_LIMIT without API_KEYS, which it is for, keys would do");
+  }
+  const corsOrigins = listOf(env.CORS_ORIGINS);
+  const wrong = corsOrigins.find((origin) => origin !== "*" && URL.parse(origin)?.origin !== origin);
+  if (wrong !== undefined) {
+    throw new UsageError(
+      `Cannot use CORS_ORIGINS ${JSON.stringify(wrong)}, an origin like https://example.com would do`,
+    );
+  }
   return {
     host: text("host") ?? "127.0.0.1",
     port: whole("port", 8000, [0, 65535]),
@@ -82,7 +105,16 @@ export function parseOptions(args: string[], env: Record<string, string | undefi
     memoryBudget: other("memory-budget", parseBytes, "a size like 2GiB or 900MB"),
     keepAlive: other("keep-alive", parseDuration, "a time like 5m, 30s, 0 or -1 for ever") ?? 300_000,
     requireGpu: env.REQUIRE_GPU === "1",
+    apiKeys,
+    rateLimit: rateLimit === undefined ? undefined : Number(rateLimit),
+    corsOrigins,
+    openMetrics: env.OPEN_METRICS === "1",
   };
+}
+
+/** Texts with commas between them. */
+function listOf(text = ""): string[] {
+  return text.split(",").map((each) => each.trim()).filter((each) => each !== "");
 }
 
 const flag = { type: "string" } as const;

@@ -7,6 +7,7 @@ export type RefusalCode =
   | "upload_too_slow"
   | "too_many_uploads"
   | "unsupported_media_type"
+  | "invalid_api_key"
   | "not_found"
   | "model_not_found"
   | "method_not_allowed"

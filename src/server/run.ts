@@ -94,7 +94,8 @@ async function collect(job: Job, rows: AsyncGenerator<Rows, void>): Promise<void
     for (const [index, { infotext, pieces }] of job.pictures.entries()) {
       const text = { parameters: infotext };
       for await (const piece of encodePng({ width, height, text }, bandsOf(rows, height))) pieces.push(piece);
-      pieces.end();
+      // Whoever has all of the last picture may count on the job being over.
+      if (index < job.pictures.length - 1) pieces.end();
       job.news.push({ type: "image", index });
     }
     for await (const { top } of rows) {

@@ -26,6 +26,9 @@ Deno.test("an Accept header chooses as its words say, and PNG is what everybody 
     ["application/json;q=0", "png"],
   ];
   for (const [accept, format] of cases) assert.equal(formatOf(accept), format, `${accept}`);
+  const browsers = "text/html,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8";
+  const withPreviews: [accept: string, format: string][] = [[browsers, "apng"], ["*/*", "png"], ["image/png", "png"]];
+  for (const [accept, format] of withPreviews) assert.equal(formatOf(accept, { previews: true }), format, accept);
 });
 
 Deno.test("format=json answers everything at once: pictures, how they were made, and times", async () => {
@@ -85,7 +88,12 @@ Deno.test("a browser that connects again to a stream of events is told what it h
     server.send("GET", path, undefined, { headers: { accept: "text/event-stream", "last-event-id": id } });
   assert.equal(await (await again(ids[2])).text(), text.slice(text.indexOf(`id: ${ids[3]}`)));
   assert.equal((await again(ids.at(-1)!)).status, 204);
-  assert.equal(server.engine.jobs.length, 1);
+  const once = server.send("GET", "/generate?prompt=x&steps=1&format=sse");
+  (await server.engine.next()).run();
+  const [, last] = /id: ([^\n]*)\nevent: done/.exec(await (await once).text())!;
+  await moment();
+  assert.equal((await again(last)).status, 204);
+  assert.equal(server.engine.jobs.length, 2);
 });
 
 Deno.test("format=multipart answers parts of whole PNGs, each closed by the boundary that follows it", async () => {

@@ -12,6 +12,10 @@ Deno.test("options have defaults, the environment is before them and the command
     modelsDir: undefined,
     memoryBudget: undefined,
     keepAlive: 300_000,
+    apiKeys: [],
+    rateLimit: undefined,
+    corsOrigins: [],
+    openMetrics: false,
   };
   assert.deepEqual(parseOptions([], {}), { ...absent, requireGpu: false });
   const env = {
@@ -25,6 +29,10 @@ Deno.test("options have defaults, the environment is before them and the command
     MEMORY_BUDGET: "2.5GiB",
     KEEP_ALIVE: "1h30m",
     REQUIRE_GPU: "1",
+    API_KEYS: "one, two,",
+    RATE_LIMIT: "30",
+    CORS_ORIGINS: "https://a.example,http://localhost:3000",
+    OPEN_METRICS: "1",
   };
   const told = {
     host: "0.0.0.0",
@@ -37,6 +45,10 @@ Deno.test("options have defaults, the environment is before them and the command
     memoryBudget: 2.5 * 2 ** 30,
     keepAlive: 5_400_000,
     requireGpu: true,
+    apiKeys: ["one", "two"],
+    rateLimit: 30,
+    corsOrigins: ["https://a.example", "http://localhost:3000"],
+    openMetrics: true,
   };
   assert.deepEqual(parseOptions([], env), told);
   assert.deepEqual(parseOptions(["--port", "81", "--gpu=nvidia"], env), { ...told, port: 81, gpu: "nvidia" });
@@ -52,6 +64,9 @@ Deno.test("what makes no sense is a UsageError that names the flag or the variab
     [["--port", "65536"], {}, /^Cannot use --port "65536", a whole number from 0 to 65535 would do$/],
     [["--queue", "0"], {}, /^Cannot use --queue "0", a whole number from 1 to 100000 would do$/],
     [[], { PORT: "eighty" }, /^Cannot use PORT "eighty", /],
+    [[], { API_KEYS: "x", RATE_LIMIT: "0" }, /^Cannot use RATE_LIMIT "0", a whole number from 1 would do$/],
+    [[], { RATE_LIMIT: "3" }, /^Cannot use RATE_LIMIT without API_KEYS, .* would do$/],
+    [[], { CORS_ORIGINS: "a.example" }, /^Cannot use CORS_ORIGINS "a.example", an origin like .* would do$/],
     [["--frobnicate"], {}, /^Cannot start: Unknown option '--frobnicate', /],
     [["extra"], {}, /^Cannot start: Unexpected argument 'extra'/],
     [["--port"], {}, /^Cannot start: .*--port/],

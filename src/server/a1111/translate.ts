@@ -14,26 +14,26 @@ export interface A1111Request {
   format: "png" | "jpeg";
 }
 
-/** What A1111's clients say of a picture that is repainted in part. */
-const maskFields = [
-  "mask_blur",
-  "inpainting_fill",
-  "inpaint_full_res",
-  "inpaint_full_res_padding",
-  "inpainting_mask_invert",
-];
-/** Fields of hires, under their native names. */
-const hiresFields = {
-  hr_scale: "scale",
-  hr_upscaler: "upscaler",
-  hr_second_pass_steps: "steps",
-  hr_resize_x: "width",
-  hr_resize_y: "height",
-  hr_sampler_name: "sampler",
-  hr_scheduler: "scheduler",
-  hr_prompt: "prompt",
-  hr_negative_prompt: "negative_prompt",
+/** What is said of a picture that is repainted in part, and what A1111 takes where it is not said. */
+const maskFields: Record<string, unknown> = {
+  mask_blur: 4,
+  inpainting_fill: 0,
+  inpaint_full_res: true,
+  inpaint_full_res_padding: 0,
+  inpainting_mask_invert: 0,
 };
+/** What is said of a second, larger pass. */
+const hiresFields = [
+  "hr_scale",
+  "hr_upscaler",
+  "hr_second_pass_steps",
+  "hr_resize_x",
+  "hr_resize_y",
+  "hr_sampler_name",
+  "hr_scheduler",
+  "hr_prompt",
+  "hr_negative_prompt",
+];
 
 /**
  * The body of `txt2img` or, with `fromImage`, of `img2img`. What A1111 can and this engine cannot is refused where it is
@@ -65,8 +65,8 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
   for (const name of ["eta", "s_churn", "s_tmin"]) setUnless(into, wire, name, [0]);
   setUnless(into, wire, "s_tmax", [0, Infinity]);
   setUnless(into, wire, "s_noise", [1]);
-  if (wire.flag("enable_hr")) into.set("hires", hiresOf(wire), "enable_hr");
-  wire.pass(...Object.keys(hiresFields), "firstphase_width", "firstphase_height");
+  if (wire.flag("enable_hr")) setHires(wire, into);
+  wire.pass(...hiresFields, "firstphase_width", "firstphase_height");
   if (fromImage) setPictures(wire, into);
   else wire.pass("denoising_strength");
   overrides.apply(into);
@@ -99,7 +99,8 @@ function seedOf(seed: number): number {
 
 function countPictures(wire: Wire, into: Translation): void {
   const rounds = wire.number("n_iter") ?? 1, size = wire.number("batch_size") ?? 1;
-  if (rounds * size !== 1) into.set("n", rounds * size, size === 1 ? "n_iter" : "batch_size");
+  if (size !== 1) into.set("n", size, "batch_size");
+  if (rounds !== 1) into.set("n_iter", rounds);
 }
 
 function setPictures(wire: Wire, into: Translation): void {
@@ -108,10 +109,12 @@ function setPictures(wire: Wire, into: Translation): void {
   into.set("strength", wire.number("denoising_strength") ?? 0.75, "denoising_strength");
   setUnless(into, wire, "resize_mode", [0]);
   setUnless(into, wire, "image_cfg_scale", [0, 1, 1.5]);
-  if (wire.any("mask") === undefined) return wire.pass(...maskFields, "mask_blur_x", "mask_blur_y", "mask_round");
+  if (wire.any("mask") === undefined) {
+    return wire.pass(...Object.keys(maskFields), "mask_blur_x", "mask_blur_y", "mask_round");
+  }
   into.set("mask", wire.any("mask"));
   wire.pass("mask_blur_x", "mask_blur_y", "mask_round");
-  for (const name of maskFields) into.set(name, wire.any(name));
+  for (const [name, absent] of Object.entries(maskFields)) into.set(name, wire.any(name) ?? absent);
 }
 
 /** A number that is passed on unless it has one of its usual values. */
@@ -120,11 +123,13 @@ function setUnless(into: Translation, wire: Wire, name: string, usual: number[])
   if (value !== undefined && !usual.includes(value)) into.set(name, value);
 }
 
-function hiresOf(wire: Wire): Record<string, unknown> {
-  const entries = Object.entries(hiresFields).map(([name, native]) => [native, wire.any(name)]);
-  const strength = wire.number("denoising_strength");
-  const usual = (value: unknown) => value === undefined || value === "" || value === 0;
-  return Object.fromEntries([...entries, ["strength", strength]].filter(([, value]) => !usual(value)));
+function setHires(wire: Wire, into: Translation): void {
+  into.set("enable_hr", true);
+  into.set("strength", wire.number("denoising_strength") ?? 0.75, "denoising_strength");
+  for (const name of hiresFields) {
+    const value = wire.any(name);
+    if (value !== "") into.set(name, value);
+  }
 }
 
 /** Scripts are programmes of A1111's own; an empty list of them is sent by nearly every client. */

@@ -4,6 +4,7 @@ import type { EngineInfo } from "../../engine/protocol.ts";
 import type { PictureWriter } from "../../image/write.ts";
 import type { Delivery, Format } from "../delivery.ts";
 import type { Job } from "../job.ts";
+import { streamApng } from "./apng.ts";
 import { bodyOf } from "./body.ts";
 import { jobHeaders } from "./headers.ts";
 import { newsEvents, newsLines } from "./news.ts";
@@ -13,6 +14,8 @@ import { streamEarlyPng, streamPng, wholePng } from "./png.ts";
 /** What is wanted of a job: `index` is the picture's, where the format holds one. */
 export interface Wanted extends Pick<Delivery, "format" | "early" | "quality"> {
   index?: number;
+  /** How many previews there will be. */
+  previews?: number;
 }
 
 export interface AnswerOptions {
@@ -31,7 +34,7 @@ export interface AnswerOptions {
  */
 export async function answerWith(
   job: Job,
-  { format, early, quality, index = 0 }: Wanted,
+  { format, early, quality, index = 0, previews = 0 }: Wanted,
   { signal, info, writer, ignored, headers = {} }: AnswerOptions,
 ): Promise<Response> {
   const leave = job.watch(signal);
@@ -44,6 +47,8 @@ export async function answerWith(
     switch (format) {
       case "png":
         return stream(await (early ? streamEarlyPng(job) : streamPng(job, index)), "image/png");
+      case "apng":
+        return stream(await streamApng(job, { previews }), "image/apng");
       case "sse":
         return stream(newsEvents(job), "text/event-stream");
       case "ndjson":

@@ -1,0 +1,103 @@
+/** The document as a page to read: no script, nothing from elsewhere. */
+import type { Schema } from "./schemas.ts";
+
+const style = `
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
+h2 { border-bottom: 1px solid; }
+code, td:first-child { font-family: ui-monospace, monospace; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #8884; }
+.scroll { overflow-x: auto; }
+`;
+
+type Named = Record<string, Schema>;
+
+/** The page's HTML. */
+export function page(document: Schema): string {
+  const { info, paths, components } = document as {
+    info: Schema;
+    paths: Record<string, Named>;
+    components: { schemas: Named };
+  };
+  const tags = new Map<string, string[]>();
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      const [tag] = operation.tags as string[];
+      tags.set(tag, [...(tags.get(tag) ?? []), operationOf(method, path, operation, components.schemas)]);
+    }
+  }
+  const sections = Array.from(tags, ([tag, parts]) => `<section><h2>${escape(tag)}</h2>${parts.join("")}</section>`);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${escape(info.title)}: API</title>
+<style>${style}</style>
+</head>
+<body>
+<h1>${escape(info.title)} ${escape(info.version)}</h1>
+<p>The same as <a href="/openapi.json">an OpenAPI document</a>.</p>
+${sections.join("\n")}
+</body>
+</html>
+`;
+}
+
+/** The page's own style, for a policy that allows no other. */
+export const pageStyle: string = style;
+
+function operationOf(method: string, path: string, operation: Schema, schemas: Named): string {
+  const { summary, requestBody, parameters, responses } = operation as {
+    summary: string;
+    requestBody?: { content: Record<string, { schema: { $ref: string } }> };
+    parameters?: { name: string; in: string; description?: string; schema: Schema }[];
+    responses: Record<string, { description: string; content?: Schema }>;
+  };
+  const [type, content] = Object.entries(requestBody?.content ?? {})[0] ?? [];
+  const schema = content && schemas[content.schema.$ref.split("/").at(-1)!];
+  const fields = Object.entries((schema?.properties ?? {}) as Named);
+  const query = (parameters ?? []).map((
+    { name, description, schema },
+  ): [string, Schema] => [name, { ...schema, description }]);
+  const codes = Object.entries(responses).map(([code, { description, content }]) => {
+    return `<tr><td>${code}</td><td>${escape(description)}</td><td>${
+      escape(Object.keys(content ?? {}).join(", "))
+    }</td></tr>`;
+  });
+  return `<details><summary><code>${method.toUpperCase()} ${escape(path)}</code> ${escape(summary)}</summary>
+${type ? `<p>Takes <code>${escape(Object.keys(requestBody!.content).join(", "))}</code></p>` : ""}
+${tableOf(["field", "type", "default", ""], [...query, ...fields].map(rowOf))}
+${tableOf(["status", "", "type"], codes)}
+</details>`;
+}
+
+function rowOf([name, { description = "", default: absent, ...schema }]: [string, Schema]): string {
+  const value = absent === undefined ? "" : JSON.stringify(absent);
+  return `<tr><td>${escape(name)}</td><td>${escape(typeOf(schema))}</td><td>${escape(value)}</td><td>${
+    escape(description)
+  }</td></tr>`;
+}
+
+/** "integer, 1 to 150", or the names that there are. */
+function typeOf(schema: Schema): string {
+  const { type, enum: names, minimum, exclusiveMinimum, maximum, multipleOf } = schema;
+  if (Array.isArray(names)) return names.join(", ");
+  const from = minimum ?? (exclusiveMinimum === undefined ? undefined : `above ${exclusiveMinimum}`);
+  const range = from === undefined ? "" : `, ${from} to ${maximum ?? "∞"}`;
+  return `${Array.isArray(type) ? type.join(" or ") : type ?? "any"}${range}${
+    multipleOf ? `, multiple of ${multipleOf}` : ""
+  }`;
+}
+
+function tableOf(heads: string[], rows: string[]): string {
+  if (rows.length === 0) return "";
+  const head = heads.map((name) => `<th>${name}</th>`).join("");
+  return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+}
+
+function escape(value: unknown): string {
+  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+  return `${value}`.replace(/[&<>"]/g, (character) => entities[character]);
+}
