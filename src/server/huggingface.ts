@@ -34,7 +34,8 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
 
   async function make(c: Context<Env>, model?: string): Promise<Response> {
     readyInfo(engine); // before a large body is read
-    const isPicture = /^(image\/|application\/octet-stream)/i.test(c.req.header("content-type") ?? "");
+    // Its own client sends a picture alone without a type.
+    const isPicture = /^(image\/|application\/octet-stream|$)/i.test(c.req.header("content-type") ?? "");
     const upload = isPicture ? await readPicture(c.req.raw) : await uploads.read(c.req.raw);
     const release = () => upload[Symbol.dispose]();
     try {

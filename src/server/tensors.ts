@@ -31,15 +31,20 @@ const numberTypes: Record<string, [bytes: number, read: (view: DataView, at: num
   INT16: [2, (view, at) => view.getInt16(at, true)],
   INT32: [4, (view, at) => view.getInt32(at, true)],
   INT64: [8, (view, at) => Number(view.getBigInt64(at, true))],
-  FP32: [4, (view, at) => Number(view.getFloat32(at, true).toPrecision(7))],
+  FP32: [4, (view, at) => decimalOf(view.getFloat32(at, true))],
   FP64: [8, (view, at) => view.getFloat64(at, true)],
 };
+
+/** The shortest number that a client may have meant by a float of 32 bits: 3.1, not 3.0999999. */
+function decimalOf(float: number): number {
+  return Number(float.toPrecision(7));
+}
 
 /** @throws Refusal or RequestError */
 export async function readTensors(request: Request, uploads: UploadReader): Promise<TensorRequest> {
   const announced = request.headers.get("inference-header-content-length");
   if (announced === null) {
-    const upload = await uploads.read(request);
+    const upload = await uploads.read(request, { untyped: "application/json" });
     try {
       return { ...requestOf(new Wire(upload.fields)), [Symbol.dispose]: () => upload[Symbol.dispose]() };
     } catch (error) {
@@ -68,11 +73,14 @@ function requestOf(
   let at = 0;
   const inputs = (wire.list("inputs") ?? []).map((entry): Tensor => {
     const input = wireOf(entry), name = input.text("name") ?? "";
-    const size = input.object("parameters").number("binary_data_size");
-    if (size === undefined) return { name, values: input.list("data")?.flat(8) ?? [] };
+    const datatype = input.text("datatype") ?? "", size = input.object("parameters").number("binary_data_size");
+    if (size === undefined) {
+      const values = input.list("data")?.flat(8) ?? [], isFloat = datatype === "FP32";
+      return { name, values: values.map((each) => isFloat && typeof each === "number" ? decimalOf(each) : each) };
+    }
     if (!(size >= 0) || at + size > tail.length) throw malformed(`ends before the ${size} bytes of ${name}`);
     at += size;
-    return { name, values: readBinary(input.text("datatype") ?? "", tail.slice(at - size, at)) };
+    return { name, values: readBinary(datatype, tail.slice(at - size, at)) };
   });
   const wanted = (wire.list("outputs") ?? []).map((entry) => wireOf(entry).object("parameters").flag("binary_data"));
   const binary = wanted.includes(true) || wire.object("parameters").flag("binary_data_output") === true;

@@ -47,11 +47,11 @@ export class UploadReader implements Disposable {
   }
 
   /**
-   * The fields of a request's query and, for POST, of its body.
+   * The fields of a request's query and, for POST, of its body; `untyped` is what a body is that does not say so.
    *
    * @throws Refusal or RequestError
    */
-  async read(request: Request): Promise<Upload> {
+  async read(request: Request, { untyped = "" } = {}): Promise<Upload> {
     const fields = new Map<string, unknown[]>();
     const add = ([name, value]: Entry) => {
       const values = fields.get(name);
@@ -60,7 +60,7 @@ export class UploadReader implements Disposable {
     };
     new URL(request.url).searchParams.forEach((value, name) => add([name, value]));
     using share = this.#share();
-    if (request.method === "POST") (await this.#readBody(request, share.grow)).forEach(add);
+    if (request.method === "POST") (await this.#readBody(request, share.grow, untyped)).forEach(add);
     const release = share.keep();
     return {
       fields: new Map(Array.from(fields, ([name, values]) => [name, values.length === 1 ? values[0] : values])),
@@ -108,8 +108,8 @@ export class UploadReader implements Disposable {
     };
   }
 
-  async #readBody(request: Request, grow: (bytes: number) => void): Promise<Entry[]> {
-    const type = request.headers.get("content-type") ?? "";
+  async #readBody(request: Request, grow: (bytes: number) => void, untyped: string): Promise<Entry[]> {
+    const type = request.headers.get("content-type") ?? untyped;
     const pieces = await this.#readPieces(request, grow);
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
     if (length === 0) return [];

@@ -37,14 +37,14 @@ Deno.test("Hugging Face's image-to-image takes base64 with a prompt, or the pict
   assert.deepEqual([prompt, strength, height, initImage!.length], ["a dog", 0.5, 72, 64 * 72 * 3]);
   job.run();
   await (await answer).bytes();
-  const raw = Promise.resolve(
-    server.app.request("/hf", { method: "POST", body: file, headers: { "content-type": "image/jpeg" } }),
-  );
-  const bare = await server.engine.next();
-  assert.deepEqual([bare.request.prompt, bare.request.initImage!.length], ["", 64 * 64 * 3]);
-  bare.run();
-  assert.equal((await raw).status, 200);
-  await (await raw).bytes();
+  for (const headers of [{ "content-type": "image/jpeg" }, undefined]) {
+    const raw = Promise.resolve(server.app.request("/hf", { method: "POST", body: file, headers }));
+    const bare = await server.engine.next();
+    assert.deepEqual([bare.request.prompt, bare.request.initImage!.length], ["", 64 * 64 * 3]);
+    bare.run();
+    assert.equal((await raw).status, 200);
+    await (await raw).bytes();
+  }
 });
 
 Deno.test("Hugging Face's errors are one text, with a time where there is one", async () => {
@@ -68,13 +68,15 @@ Deno.test("KServe's protocol in JSON: inputs of one value, the picture as base64
   const inputs = [
     input("prompt", "BYTES", "a cat"),
     input("steps", "INT32", 2),
-    input("cfg_scale", "FP32", 2.5),
+    input("cfg_scale", "FP32", Math.fround(2.1)),
     input("init_image", "BYTES", encodeBase64(file)),
     input("other", "INT32", 1),
   ];
-  const answer = server.send("POST", "/v2/models/tiny/infer", { id: "7", inputs });
+  // Without a type, as Triton's client sends it.
+  const body = new TextEncoder().encode(JSON.stringify({ id: "7", inputs }));
+  const answer = Promise.resolve(server.app.request("/v2/models/tiny/infer", { method: "POST", body }));
   const job = await server.engine.next();
-  assert.deepEqual([job.request.prompt, job.request.steps, job.request.guidanceScale], ["a cat", 2, 2.5]);
+  assert.deepEqual([job.request.prompt, job.request.steps, job.request.guidanceScale], ["a cat", 2, 2.1]);
   job.run();
   const response = await answer;
   assert.equal(response.headers.get("x-ignored-fields"), "other");

@@ -1,0 +1,55 @@
+"""PyPI's openai: models, generations, edits and variations, streamed and not, and errors."""
+
+import urllib.request
+
+import openai
+from common import PROMPT, URL, decoded, done, gradient, opened, png, raises
+
+client = openai.OpenAI(base_url=f"{URL}/v1", api_key="any", max_retries=0)
+SMALL = {"prompt": PROMPT, "size": "128x128", "extra_body": {"seed": 1, "steps": 4}}
+
+names = [model.id for model in client.models.list()]
+assert "tiny" in names and client.models.retrieve("tiny").owned_by == "local"
+done("models")
+
+answer = client.images.generate(model="tiny", **SMALL)
+first = answer.data[0].b64_json
+assert "Seed: 1" in decoded(first).info["parameters"]
+assert client.images.generate(model="gpt-image-1", **SMALL).data[0].b64_json == first
+done("generations, the same for the same seed")
+
+answer = client.images.generate(model="tiny", output_format="jpeg", output_compression=80, **SMALL)
+decoded(answer.data[0].b64_json, kind="JPEG")
+done("JPEG")
+
+answer = client.images.generate(model="tiny", response_format="url", **SMALL)
+with urllib.request.urlopen(answer.data[0].url) as response:
+    opened(response.read())
+done("addresses")
+
+events = list(client.images.generate(model="tiny", stream=True, partial_images=2, **SMALL))
+assert events[-1].type == "image_generation.completed" and events[-1].size == "128x128", events[-1]
+assert all(event.type == "image_generation.partial_image" and event.b64_json for event in events[:-1])
+assert decoded(events[-1].b64_json).tobytes() == decoded(first).tobytes()
+done(f"a stream, with {len(events) - 1} partial pictures")
+
+picture = ("in.png", png(gradient()), "image/png")
+for image in (picture, [picture]):
+    answer = client.images.edit(image=image, **SMALL)
+    assert "Denoising strength: 0.75" in decoded(answer.data[0].b64_json).info["parameters"]
+events = list(client.images.edit(image=picture, stream=True, **SMALL))
+assert events[-1].type == "image_edit.completed"
+done("edits")
+
+answer = client.images.create_variation(image=picture, size="128x128", extra_body={"steps": 4})
+decoded(answer.data[0].b64_json)
+done("variations")
+
+error = raises(openai.BadRequestError, lambda: client.images.generate(prompt=PROMPT, size="65x64"))
+assert error.param == "size" and error.code == "invalid_field", error
+error = raises(openai.NotFoundError, lambda: client.images.generate(prompt=PROMPT, model="none"))
+assert error.code == "model_not_found", error
+error = raises(openai.NotFoundError, lambda: client.models.retrieve("none"))
+error = raises(openai.APITimeoutError, lambda: client.with_options(timeout=0.2).images.generate(
+    prompt=PROMPT, extra_body={"steps": 150}))
+done("errors")

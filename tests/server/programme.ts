@@ -1,0 +1,84 @@
+/** The programme in a process of its own, as tests start it and speak to it. */
+import assert from "node:assert/strict";
+
+/** The project's folder. */
+export const root: URL = new URL("../../", import.meta.url);
+const permissions = ["net", "read", "write", "env", "ffi", "sys"].map((name) => `--allow-${name}`);
+
+/** A process of this project's, with what it writes collected as it comes. */
+export class Programme implements AsyncDisposable {
+  readonly process: Deno.ChildProcess;
+  out = "";
+  errors = "";
+  readonly #ended: Promise<unknown>;
+
+  constructor(...args: string[]) {
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-check", ...permissions, ...args],
+      cwd: root,
+      stdout: "piped",
+      stderr: "piped",
+    });
+    this.process = command.spawn();
+    const collect = async (stream: ReadableStream<Uint8Array>, take: (text: string) => void) => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream() as never) as ReadableStream<string>) {
+        take(text);
+      }
+    };
+    this.#ended = Promise.all([
+      collect(this.process.stdout, (text) => this.out += text),
+      collect(this.process.stderr, (text) => this.errors += text),
+    ]);
+  }
+
+  /** Resolves with the exit code once all output is in. */
+  async exit(): Promise<number> {
+    const { code } = await this.process.status;
+    await this.#ended;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.process.kill("SIGKILL");
+    } catch { /* it has ended */ }
+    await this.exit();
+  }
+}
+
+/** A server that is ready. */
+export class Server extends Programme {
+  url = "";
+
+  static async start(...args: string[]): Promise<Server> {
+    const server = new Server("main.ts", "--port", "0", ...args);
+    for (let waited = 0; server.url === ""; waited += 20) {
+      assert.ok(waited < 60_000, `not ready after a minute: ${server.out}${server.errors}`);
+      await sleep(20);
+      server.url = /http:\/\/[^,\s]+/.exec(server.out)?.[0] ?? "";
+    }
+    return server;
+  }
+
+  get(query: string, init?: RequestInit): Promise<Response> {
+    return fetch(`${this.url}/generate?${query}`, init);
+  }
+
+  async queueLength(): Promise<number> {
+    return (await (await fetch(`${this.url}/health/ready`)).json()).queue.length;
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits for something to become true. */
+export async function until(holds: () => Promise<boolean>): Promise<number> {
+  const began = performance.now();
+  while (!await holds()) {
+    assert.ok(performance.now() - began < 30_000, "it has not become true in half a minute");
+    await sleep(5);
+  }
+  return performance.now() - began;
+}
