@@ -1,5 +1,6 @@
 // What guidance needs to know of a whole image before it changes any element, one workgroup an image:
-// y = [deviation of the conditional prediction / deviation of the guided one, the percentile of |clean| or 0].
+// y = [deviation of the conditional prediction / deviation of the guided one, the percentile of |clean|
+// where there is a threshold].
 // clean = options.cleanSkip · latents + options.cleanOut · guided, with guided rescaled as guide.wgsl does. The percentile
 // is torch.quantile's: found by bisection over the bits of non-negative floats, which sort as the floats do.
 // Needs lib/sum_workgroup.wgsl.
@@ -57,22 +58,24 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
   let scale = 1.0 + options[2] * (ratio - 1.0);
   let place = options[4] * (count - 1.0);
   var found = 0u; // the largest number of which no more than `place` elements lie below
-  for (var bit = 31u; bit > 0u; bit--) {
-    let candidate = found | 1u << (bit - 1u);
-    var below = 0.0;
-    for (var i = begin + lane; i < end; i += WORKGROUP) {
-      below += select(0.0, 1.0, i % shape.stride < shape.channels && cleanBits(i, scale) < candidate);
+  var upTo = 0.0; // how many are no larger
+  if (options[3] > 0.0) {
+    for (var bit = 31u; bit > 0u; bit--) {
+      let candidate = found | (1u << (bit - 1u));
+      var below = 0.0;
+      for (var i = begin + lane; i < end; i += WORKGROUP) {
+        below += select(0.0, 1.0, i % shape.stride < shape.channels && cleanBits(i, scale) < candidate);
+      }
+      found = select(found, candidate, workgroupSum(below, lane) <= floor(place));
     }
-    found = select(found, candidate, workgroupSum(below, lane) <= floor(place));
-  }
-  var upTo = 0.0;
-  for (var i = begin + lane; i < end; i += WORKGROUP) {
-    if (i % shape.stride < shape.channels) {
-      let bits = cleanBits(i, scale);
-      if (bits <= found) {
-        upTo += 1.0;
-      } else {
-        atomicMin(&least, bits);
+    for (var i = begin + lane; i < end; i += WORKGROUP) {
+      if (i % shape.stride < shape.channels) {
+        let bits = cleanBits(i, scale);
+        if (bits <= found) {
+          upTo += 1.0;
+        } else {
+          atomicMin(&least, bits);
+        }
       }
     }
   }

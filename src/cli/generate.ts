@@ -2,9 +2,10 @@
 import { dirname } from "node:path";
 import { createEngine, EngineError } from "../engine/client.ts";
 import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
-import { encodePicture } from "../engine/picture.ts";
+import { encodePictures } from "../engine/picture.ts";
 import { type FieldName, parseRequest, RequestError } from "../engine/request.ts";
-import { concat } from "../png/chunk.ts";
+import { attachPictures, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
+import { taskFlags, taskHelp } from "./task_flags.ts";
 import { PictureError, PictureReader } from "../image/read.ts";
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { showProgress } from "./progress.ts";
@@ -20,9 +21,8 @@ export const fieldFlags = [
   "scheduler",
   "seed",
   "rng",
-  "n",
-  "strength",
   "eta",
+  ...taskFlags,
 ] as const satisfies FieldName[];
 
 const help = `Makes one picture and writes it as PNG.
@@ -38,8 +38,8 @@ Usage: deno task generate "a prompt" [-o out.png] [options]
   --scheduler NAME         automatic, karras, exponential, beta and others
   --seed N                 0 to 4294967295; chosen where not given
   --rng NAME               nv or cpu
-  --init-image FILE        PNG or JPEG to start from, with --strength above 0 to 1
   --eta N                  0 to 1, of ddim, tcd and those that add noise
+${taskHelp}
   --model NAME|PATH        ${defaultModel} where not given
   --vae PATH               VAE instead of the model's own
   --gpu INDEX|NAME         adapter to use
@@ -94,11 +94,13 @@ async function generate({ fields, output, model, vae, gpu }: CommandLine): Promi
   using pictures = new PictureReader();
   try {
     const info = await engine.ready;
-    const { request, initImageFile } = parseRequest(fields, info);
-    if (initImageFile) request.initImage = await pictures.read(initImageFile, request);
+    const { request, initImageFile: picture, maskFile: mask } = parseRequest(fields, info);
+    if (picture) {
+      attachPictures(request, await pictures.prepare({ picture, mask }, preparationOf(request, sideMultiple)));
+    }
     const events = engine.generate("cli", request, new AbortController().signal);
-    const began = performance.now();
-    const pieces = encodePicture(events, {
+    let began = performance.now(), index = 0;
+    const made = encodePictures(events, {
       request,
       model: info.model,
       observe(event) {
@@ -108,15 +110,15 @@ async function generate({ fields, output, model, vae, gpu }: CommandLine): Promi
         }
       },
     });
-    const png = concat(await Array.fromAsync(pieces));
-    progress.end();
-    await writeFile(output, png);
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    console.error(
-      `${output}: seed ${request.seed}, ${seconds} s on ${info.adapter.name}${
-        info.adapter.software ? " (software)" : ""
-      }`,
-    );
+    for await (const { request: { seed }, png } of made) {
+      progress.end();
+      const path = numbered(output, index++, pictureCount(request));
+      await writeFile(path, png);
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      const adapter = `${info.adapter.name}${info.adapter.software ? " (software)" : ""}`;
+      console.error(`${path}: seed ${seed}, ${seconds} s on ${adapter}`);
+      began = performance.now();
+    }
   } finally {
     progress.end();
     engine.close();
@@ -137,8 +139,9 @@ async function parseCommandLine(args: string[]): Promise<CommandLine | undefined
   const { output = "out.png", model = Deno.env.get("MODEL") || defaultModel, gpu = Deno.env.get("GPU") || undefined } =
     values;
   const vae = values.vae ?? (Deno.env.get("VAE") || undefined);
-  const picture = values["init-image"];
-  if (picture !== undefined) fields.set("init_image", await readFile(`${picture}`));
+  for (const [flag, name] of [["init-image", "init_image"], ["mask", "mask"]]) {
+    if (values[flag] !== undefined) fields.set(name, await readFile(`--${flag}`, `${values[flag]}`));
+  }
   await checkOutput(`${output}`);
   return {
     fields,
@@ -151,7 +154,7 @@ async function parseCommandLine(args: string[]): Promise<CommandLine | undefined
 
 function readFlags(args: string[]): { values: Record<string, unknown>; positionals: string[] } {
   const text = { type: "string" } as const;
-  const flags = ["init-image", "model", "vae", "gpu", ...fieldFlags.map((name) => name.replaceAll("_", "-"))];
+  const flags = ["init-image", "mask", "model", "vae", "gpu", ...fieldFlags.map((name) => name.replaceAll("_", "-"))];
   const options = {
     ...Object.fromEntries(flags.map((flag) => [flag, text])),
     output: { type: "string", short: "o" } as const,
@@ -160,11 +163,11 @@ function readFlags(args: string[]): { values: Record<string, unknown>; positiona
   return parseFlags({ args, options, allowPositionals: true });
 }
 
-async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+async function readFile(flag: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await Deno.readFile(callersPath(path));
   } catch (error) {
-    throw new UsageError(`Cannot read --init-image ${path}: ${error instanceof Error ? error.message : error}`);
+    throw new UsageError(`Cannot read ${flag} ${path}: ${error instanceof Error ? error.message : error}`);
   }
 }
 
@@ -177,6 +180,11 @@ async function checkOutput(output: string): Promise<void> {
   if (!await isFolder(folder)) {
     throw new UsageError(`Cannot write ${output}: there is no folder ${folder}, one that exists would do`);
   }
+}
+
+/** The name of one of several files: out.png is out-1.png, out-2.png and so on. */
+function numbered(output: string, index: number, count: number): string {
+  return count === 1 ? output : output.replace(/(\.[^./\\]*)?$/, `-${index + 1}$1`);
 }
 
 async function writeFile(output: string, bytes: Uint8Array): Promise<void> {

@@ -1,11 +1,14 @@
 /** Everything one picture size needs on the GPU: state that the stages share, and a plan a stage, made when first used. */
 import { Graph, storageBytes, Value } from "../graph/graph.ts";
 import { createStorage, freeze, type Plan, planBytes } from "../graph/plan.ts";
+import { concat } from "../ops/concat.ts";
+import { guide, GUIDE_LENGTH } from "../ops/guide.ts";
 import { advance, HISTORY_SLOTS, ROW_LENGTH, scaleLatents, startLatents } from "../ops/latents.ts";
 import type { BandOptions } from "../models/vae/autoencoder.ts";
 import { scale } from "../ops/elementwise.ts";
 import { filterScanlines, toPixels } from "../ops/pixels.ts";
 import type { Component } from "./component.ts";
+import { recordBlend, recordPreview, recordResample } from "./latent_stages.ts";
 import type { StableDiffusion } from "./model.ts";
 import { Resident } from "./residency.ts";
 
@@ -16,18 +19,32 @@ export interface CanvasSize {
   /** Pixels; multiples of the VAE's scale. */
   height: number;
   width: number;
+  /** Whether opposite edges join. */
+  tiling?: boolean;
+}
+
+/** What a step does beside a U-Net call, guidance by its scale and a sampler row. */
+export interface StepExtras {
+  /** Rescales or thresholds, by the operand `options` of ops/guide.ts. */
+  guides?: boolean;
+  /** Keeps predictions to `initial` where `mask` is 0. */
+  masks?: boolean;
+  /** Reads the prompt's own half of a context that has both, `contextAlone`, for a step without guidance. */
+  alone?: boolean;
 }
 
 /** How one stage is recorded into a graph. */
 export interface Recorder {
   /** The network whose weights it binds, where it binds any. */
   network?: "textEncoder" | "unet" | "vae";
+  /** Whether its convolutions join opposite edges. */
+  wraps?: boolean;
   record(graph: Graph): void;
 }
 
 /** A stage's graph, recorded: no weights have to be there for it. */
-export function record({ backend }: StableDiffusion, { network, record }: Recorder): Graph {
-  const graph = new Graph(network === "vae" ? backend.vaeTarget : backend.target);
+export function record({ backend }: StableDiffusion, { network, wraps, record }: Recorder): Graph {
+  const graph = new Graph({ ...network === "vae" ? backend.vaeTarget : backend.target, wraps });
   record(graph);
   return graph;
 }
@@ -36,13 +53,18 @@ export function record({ backend }: StableDiffusion, { network, record }: Record
 export function stateBytes(model: StableDiffusion, size: CanvasSize): Record<string, number> {
   const { precision, vaeTarget } = model.backend, shape = latentShape(model, size), [, height, width, channels] = shape;
   const { hidden_size, max_position_embeddings } = model.textEncoder.config;
-  const latents = storageBytes(shape, "f32");
+  const latents = storageBytes(shape, "f32"), context = [size.images, max_position_embeddings, hidden_size];
   return {
-    context: storageBytes([2 * size.images, max_position_embeddings, hidden_size], precision),
+    context: 2 * storageBytes(context, precision),
+    contextAlone: storageBytes(context, precision),
     latents,
     history: HISTORY_SLOTS * latents,
     noise: latents,
     posterior: latents,
+    // Of pictures that are repainted: their own latents, where those change, and the noise that they began with.
+    initial: latents,
+    mask: latents,
+    firstNoise: latents,
     moments: storageBytes([1, height, width, 2 * channels], vaeTarget.hiddenType),
   };
 }
@@ -69,14 +91,15 @@ export function recordText({ textEncoder }: StableDiffusion, { images }: CanvasS
 /** A picture `image` [1, height, width, 3] in [-1, 1] to the `moments` of its latents. */
 export function recordEncode(
   { vae, backend }: StableDiffusion,
-  { height, width }: CanvasSize,
+  { height, width, tiling }: CanvasSize,
   options: BandOptions = {},
 ): Recorder {
   return {
     network: "vae",
+    wraps: tiling,
     record(graph) {
       const image = graph.input("image", [1, height, width, vae.config.in_channels], backend.precision);
-      graph.keep("moments", vae.encode(image, options));
+      graph.keep("moments", vae.encode(image, tiling ? {} : options));
     },
   };
 }
@@ -95,22 +118,43 @@ export function recordStart(model: StableDiffusion, size: CanvasSize, { fromImag
   };
 }
 
-/** One U-Net call and sampler row: `timestep` (its projection), `row`, `noise`, `condition` for consistency models. */
-export function recordStep(model: StableDiffusion, size: CanvasSize, halves: 1 | 2): Recorder {
+/**
+ * One U-Net call and sampler row: `timestep` (its projection), `row`, `noise`, `condition` for consistency models, `extra`
+ * for those that read more than latents, `options` for guidance of another kind.
+ */
+export function recordStep(
+  model: StableDiffusion,
+  size: CanvasSize,
+  halves: 1 | 2,
+  { guides = false, masks = false, alone = false }: StepExtras = {},
+): Recorder {
   const { unet, textEncoder, backend: { precision: dtype } } = model, shape = latentShape(model, size);
-  const { hidden_size, max_position_embeddings } = textEncoder.config, { time_cond_proj_dim } = unet.config;
+  const { hidden_size, max_position_embeddings } = textEncoder.config,
+    { time_cond_proj_dim, in_channels } = unet.config;
   return {
     network: "unet",
+    wraps: size.tiling,
     record(graph) {
-      const latents = graph.input("latents", shape, "f32");
-      const history = graph.input("history", [HISTORY_SLOTS, ...shape], "f32");
-      const noise = graph.input("noise", shape, "f32");
-      const row = graph.input("row", [ROW_LENGTH], "f32");
-      const context = graph.input("context", [halves * size.images, max_position_embeddings, hidden_size], dtype);
+      const f32 = (name: string, shape: readonly number[]) => graph.input(name, shape, "f32");
+      const [latents, history, noise] = [
+        f32("latents", shape),
+        f32("history", [HISTORY_SLOTS, ...shape]),
+        f32("noise", shape),
+      ];
+      const row = f32("row", [ROW_LENGTH]);
+      const contextShape = [halves * size.images, max_position_embeddings, hidden_size];
+      const context = graph.input(alone ? "contextAlone" : "context", contextShape, dtype);
       const timestep = graph.input("timestep", [1, unet.config.block_out_channels[0]], dtype);
       const condition = time_cond_proj_dim ? graph.input("condition", [1, time_cond_proj_dim], dtype) : undefined;
-      const sample = scaleLatents(latents, row, { copies: halves, dtype });
-      const prediction = unet.forward(sample, timestep, context, condition);
+      let sample = scaleLatents(latents, row, { copies: halves, dtype });
+      if (in_channels > shape[3]) {
+        sample = concat(sample, graph.input("extra", [...sample.shape.slice(0, 3), in_channels - shape[3]], dtype));
+      }
+      let prediction = unet.forward(sample, timestep, context, condition);
+      if (guides || masks) {
+        const inpaint = masks ? { initial: f32("initial", shape), mask: f32("mask", shape) } : undefined;
+        prediction = guide({ prediction, latents, row, options: f32("options", [GUIDE_LENGTH]), inpaint });
+      }
       advance({ latents, history, prediction, noise, row });
     },
   };
@@ -121,9 +165,13 @@ export function recordDecode(model: StableDiffusion, size: CanvasSize, options: 
   const { vae, backend } = model, [, ...shape] = latentShape(model, size);
   return {
     network: "vae",
+    wraps: size.tiling,
     record(graph) {
       const code = graph.input("code", [1, ...shape], "f32");
-      const image = vae.decode(scale(code, 1 / vae.config.scaling_factor, backend.precision), options);
+      const image = vae.decode(
+        scale(code, 1 / vae.config.scaling_factor, backend.precision),
+        size.tiling ? {} : options,
+      );
       graph.keep("image", image);
       graph.keep("scanlines", filterScanlines(toPixels(image)));
     },
@@ -271,6 +319,14 @@ export class Canvas implements Disposable {
     return this.#state.load().latents;
   }
 
+  /** Copies the second half of `context` to `contextAlone`. */
+  copyContext(): void {
+    const { context, contextAlone } = this.#state.load(), { gpu } = this.model.backend.device;
+    const encoder = gpu.createCommandEncoder(), bytes = contextAlone.size;
+    encoder.copyBufferToBuffer(context, context.size - bytes, contextAlone, 0, bytes);
+    gpu.queue.submit([encoder.finish()]);
+  }
+
   /** Bytes on the GPU besides the weights. */
   get bytes(): number {
     return [...this.#stages.values()].reduce((sum, { bytes }) => sum + bytes, this.#state.bytes);
@@ -289,8 +345,23 @@ export class Canvas implements Disposable {
     return this.#plan(name, () => recordStart(this.model, this.size, { fromImage }));
   }
 
-  step(halves: 1 | 2): Promise<Plan> {
-    return this.#plan(`step ${halves}`, () => recordStep(this.model, this.size, halves));
+  step(halves: 1 | 2, extras: StepExtras = {}): Promise<Plan> {
+    const name = `step ${halves}${extras.guides ? " guiding" : ""}${extras.masks ? " masked" : ""}${
+      extras.alone ? " alone" : ""
+    }`;
+    return this.#plan(name, () => recordStep(this.model, this.size, halves, extras));
+  }
+
+  blend(): Promise<Plan> {
+    return this.#plan("blend", () => recordBlend(this.latentShape));
+  }
+
+  resample(options: Parameters<typeof recordResample>[1]): Promise<Plan> {
+    return this.#plan(`resample ${options.from} ${options.taps}`, () => recordResample(this.latentShape, options));
+  }
+
+  preview(of: "latents" | "history"): Promise<Plan> {
+    return this.#plan(`preview of ${of}`, () => recordPreview(this.latentShape, of));
   }
 
   decode(): Promise<Plan> {
@@ -311,8 +382,8 @@ export class Canvas implements Disposable {
   }
 
   #name(stage: string): string {
-    const { images, height, width } = this.size;
-    return `${this.model.name} ${stage}, ${images > 1 ? `${images} of ` : ""}${width}x${height}`;
+    const { images, height, width, tiling } = this.size, tiles = tiling ? ", tiling" : "";
+    return `${this.model.name} ${stage}, ${images > 1 ? `${images} of ` : ""}${width}x${height}${tiles}`;
   }
 
   /** Frees the state and every plan. */

@@ -129,6 +129,7 @@ export function createEngine(
         return;
       case "started":
       case "step":
+      case "preview":
       case "rows":
         jobs.get(message.id)?.controller.enqueue(message);
         return;

@@ -144,3 +144,38 @@ function cut(text: string): string {
 export function lowerFirst(sentence: string): string {
   return sentence.charAt(0).toLowerCase() + sentence.slice(1);
 }
+
+/** Yes or no, as text or JSON. */
+export const flag: Field<boolean> = {
+  schema: { type: "boolean" },
+  parse(name, value) {
+    if (value === true || value === 1) return true;
+    if (value === false || value === 0) return false;
+    if (typeof value === "string" && /^(1|true)$/i.test(value)) return true;
+    if (typeof value === "string" && /^(0|false)$/i.test(value)) return false;
+    throw wrong(name, "true or false", value);
+  },
+};
+
+/** A field as requests have it. */
+export interface RequestField<T> extends Field<T> {
+  /** As it would stand in a request. */
+  default: unknown;
+  description: string;
+}
+
+/** A kind of field with what stands for its absence and what it does. */
+export function field<T>(kind: Field<T>, value: unknown, description: string): RequestField<T> {
+  return { ...kind, default: value, description };
+}
+
+/** What `find` makes of a name; the sentence of its RangeError becomes the field's. */
+export function named<T>(find: (text: string) => T, name: string, value: unknown): T {
+  if (typeof value !== "string") throw wrong(name, "a name", value);
+  try {
+    return find(value);
+  } catch (error) {
+    if (error instanceof RangeError) throw new RequestError(name, `Field ${name}: ${lowerFirst(error.message)}`);
+    throw error;
+  }
+}

@@ -20,8 +20,13 @@ const largestSide = 2048;
 const sideStep = 64;
 
 /** The stages that a picture of a size may need, each alone, by what a sentence calls them. */
-function* needs(model: StableDiffusion, height: number, width: number): Generator<Need & { stage: string }> {
-  const size: CanvasSize = { images: 1, height, width };
+function* needs(
+  model: StableDiffusion,
+  height: number,
+  width: number,
+  images = 1,
+): Generator<Need & { stage: string }> {
+  const size: CanvasSize = { images, height, width };
   yield { stage: "the U-Net's step", ...needOf(model, size, recordStep(model, size, 2)) };
   yield { stage: "the VAE's decoder", ...fit(model, size, (options) => recordDecode(model, size, options)).need };
   yield { stage: "the VAE's encoder", ...fit(model, size, (options) => recordEncode(model, size, options)).need };
@@ -35,12 +40,12 @@ export function neededBytes(model: StableDiffusion, height: number, width: numbe
 }
 
 /**
- * Why a picture of this size cannot be made, or undefined: a kernel would loop or dispatch beyond what the driver runs,
- * a value is larger than the device binds, or a stage would pass the memory budget even alone and in bands.
+ * Why a picture of this size, or so many at once, cannot be made, or undefined: a kernel would loop or dispatch beyond
+ * what the driver runs, a value is larger than the device binds, or a stage would pass the memory budget even alone and in bands.
  */
-export function whyTooLarge(model: StableDiffusion, height: number, width: number): string | undefined {
+export function whyTooLarge(model: StableDiffusion, height: number, width: number, images = 1): string | undefined {
   const { budget } = model.backend.residency;
-  for (const { stage, bytes, problem } of needs(model, height, width)) {
+  for (const { stage, bytes, problem } of needs(model, height, width, images)) {
     if (problem) return problem;
     if (bytes > budget) return `${stage} ${overBudget(bytes, budget)}`;
   }

@@ -3,11 +3,16 @@ import { readBuffer } from "../gpu/buffer.ts";
 import type { Timings } from "../gpu/timing.ts";
 import { guidanceProjection, timestepProjection } from "../models/unet/embeddings.ts";
 import { HISTORY_SLOTS, rowFields } from "../ops/latents.ts";
+import { axisTable, type Interpolation } from "../ops/resample.ts";
 import { type Place, placeHistory } from "../samplers/history.ts";
-import type { Step, Trajectory } from "../samplers/step.ts";
+import { cleanPrediction, type Level, type Prediction, type Step, type Trajectory } from "../samplers/step.ts";
+import { gaussian } from "../tensor/random.ts";
 import { elements } from "../tensor/shape.ts";
 import { Canvas, type CanvasSize } from "./canvas.ts";
 import type { StableDiffusion } from "./model.ts";
+import { fitMatrix, fittedSide, knownMatrix, unpackPixels } from "./preview.ts";
+import { mixNoise, sampleMoments } from "./start.ts";
+import { type Guidance, isGuided, isPreviewed, plainGuidance } from "./tasks.ts";
 
 /** What to make. Tokens are 77 ids a prompt, padded as the model's tokenizer does. */
 export interface PipelineInput extends CanvasSize {
@@ -18,8 +23,22 @@ export interface PipelineInput extends CanvasSize {
   /** Above 1 the unconditional half runs too. */
   guidanceScale: number;
   trajectory: Trajectory;
+  /** What the U-Net's output means; read where predictions are changed or looked at. */
+  prediction?: Prediction;
   /** Image-to-image: RGB levels, height × width × 3. */
   initImage?: Uint8Array;
+  /** Clean latents to start from instead, [images, height, width, channels]. */
+  initial?: Float32Array;
+  /**
+   * What is repainted of `initial`: 1 where it is, of the same shape. Outside of it predictions are `initial` (A1111), or the
+   * latents are made as noisy as they should be after each step (diffusers).
+   */
+  inpaint?: { mask: Float32Array; rule: "denoised" | "renoised" };
+  /** What a U-Net for inpainting reads beside latents, [images, height, width, 1 + channels]. */
+  extra?: Float32Array;
+  guidance?: Guidance;
+  /** How many previews there are, spread evenly over the steps. */
+  previews?: number;
   /**
    * The next draw of standard normals for all pictures, [images, channels, height, width] as torch orders them. Asked
    * for in the reference's order: with a picture first the posterior's; then the start's; then one a stochastic step.
@@ -32,6 +51,15 @@ export interface StepEvent {
   step: number;
   steps: number;
   ms: number;
+  /** Where one is due: a small view of each image, RGB, [height, width, 3] at the latents' size. */
+  previews?: Preview[];
+}
+
+/** A small picture. */
+export interface Preview {
+  width: number;
+  height: number;
+  pixels: Uint8Array<ArrayBuffer>;
 }
 
 /** Rows of scanlines are read back in bands of this many. */
@@ -44,13 +72,15 @@ export class Pipeline implements Disposable {
   readonly #canvases = new Map<string, Canvas>();
   /** Milliseconds of the last run by stage. */
   timing: Record<string, number> = {};
+  /** From latents to colours. */
+  #matrix?: Float32Array;
 
   constructor(readonly model: StableDiffusion) {}
 
   /** The stages of a size. What the sizes least recently used have on the device is freed. */
-  canvas({ images, height, width }: CanvasSize): Canvas {
-    const key = `${images} ${height} ${width}`;
-    const canvas = this.#canvases.get(key) ?? new Canvas(this.model, { images, height, width });
+  canvas({ images, height, width, tiling = false }: CanvasSize): Canvas {
+    const key = `${images} ${height} ${width} ${tiling}`;
+    const canvas = this.#canvases.get(key) ?? new Canvas(this.model, { images, height, width, tiling });
     this.#canvases.delete(key);
     this.#canvases.set(key, canvas);
     for (const [old, other] of this.#canvases) {
@@ -63,25 +93,135 @@ export class Pipeline implements Disposable {
 
   /** Runs text, start and all steps; the final latents stay in the canvas. Yields after each step. */
   async *denoise(input: PipelineInput, timings?: Timings): AsyncGenerator<StepEvent, Canvas> {
-    const canvas = this.canvas(input), halves = halvesOf(input.guidanceScale, this.model);
-    this.timing = {};
+    const canvas = this.canvas(input), { trajectory: { steps }, guidance = plainGuidance } = input;
+    const halves = halvesOf(input.guidanceScale, this.model), places = placeHistory(steps, HISTORY_SLOTS);
+    const cut = halves === 2 && steps.some((_, i) => !isGuided(i, steps.length, guidance));
     await this.#timed("text", () => this.#encodeText(canvas, input, halves));
+    if (cut) canvas.copyContext();
     await this.#timed(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
-    const plan = await canvas.step(halves), { config } = this.model.unet;
-    if (config.time_cond_proj_dim) plan.write("condition", guidanceProjection(input.guidanceScale, config));
-    const { steps } = input.trajectory, places = placeHistory(steps, HISTORY_SLOTS);
     for (const [i, step] of steps.entries()) {
-      const began = performance.now();
-      if (step.noise !== 0) plan.write("noise", channelsLast(input.noise(), canvas.latentShape));
-      plan.write("row", encodeRow(step, places[i], input.guidanceScale));
-      plan.write("timestep", timestepProjection(step.timestep, config));
-      plan.run(timings);
+      const began = performance.now(), guided = halves === 2 && isGuided(i, steps.length, guidance);
+      await this.#step(canvas, input, { step, place: places[i], guided, alone: cut && !guided, timings });
+      if (input.inpaint?.rule === "renoised") {
+        await this.#blend(canvas, steps[i + 1]?.level ?? { signal: 1, noise: 0 });
+      } else if (input.inpaint && i + 1 === steps.length) await this.#blend(canvas, { signal: 1, noise: 0 });
+      const previews = isPreviewed(i, steps.length, input.previews ?? 0)
+        ? await this.#preview(canvas, step, places[i], steps[i + 1].level, input.prediction)
+        : undefined;
       await this.model.backend.device.idle();
       const ms = performance.now() - began;
       this.timing.denoise = (this.timing.denoise ?? 0) + ms;
-      yield { step: i + 1, steps: steps.length, ms };
+      yield { step: i + 1, steps: steps.length, ms, ...(previews && { previews }) };
     }
     return canvas;
+  }
+
+  /** One U-Net call and sampler row. */
+  async #step(
+    canvas: Canvas,
+    { guidanceScale, guidance = plainGuidance, prediction = "epsilon", ...input }: PipelineInput,
+    { step, place, guided, alone, timings }: {
+      step: Step;
+      place: Place;
+      guided: boolean;
+      alone: boolean;
+      timings?: Timings;
+    },
+  ): Promise<void> {
+    const guides = guidance.threshold > 0 || guided && guidance.rescale > 0, masks = input.inpaint?.rule === "denoised";
+    const plan = await canvas.step(guided ? 2 : 1, { guides, masks, alone }), { config } = this.model.unet;
+    if (config.time_cond_proj_dim) plan.write("condition", guidanceProjection(guidanceScale, config));
+    if (step.noise !== 0) plan.write("noise", channelsLast(input.noise(), canvas.latentShape));
+    plan.write("row", encodeRow(step, place, guidanceScale));
+    plan.write("timestep", timestepProjection(step.timestep, config));
+    if (plan.named.has("extra")) plan.write("extra", repeat(input.extra!, guided ? 2 : 1));
+    if (guides || masks) {
+      const { skip, out } = cleanPrediction(prediction, step.level), { threshold, percentile } = guidance;
+      const rescale = guided ? guidance.rescale : 0;
+      plan.write("options", Float32Array.of(skip, out, rescale, threshold, percentile, 0, 0, 0));
+    }
+    plan.run(timings);
+  }
+
+  /** Makes what the mask does not cover the picture's own latents again, as noisy as `level`. */
+  async #blend(canvas: Canvas, { signal, noise }: Level): Promise<void> {
+    const plan = await canvas.blend();
+    plan.write("level", Float32Array.of(signal, noise));
+    plan.run();
+  }
+
+  /** The colours of what a row took for the clean latents, or of the latents after it where its history holds something else. */
+  async #preview(canvas: Canvas, step: Step, { slot }: Place, after: Level, prediction: Prediction = "epsilon") {
+    const clean = cleanPrediction(prediction, step.level), isClean = isClose(step, clean);
+    const [images, height, width] = canvas.latentShape, plan = await canvas.preview(isClean ? "history" : "latents");
+    const matrix = this.#matrix ??= await this.#fitMatrix(), scale = Math.hypot(after.signal, after.noise);
+    plan.write("matrix", isClean ? matrix : matrix.map((weight, i) => i < matrix.length - 4 ? weight / scale : weight));
+    plan.run();
+    const words = height * Math.ceil(width / 4) * 4, first = isClean ? slot * images * words : 0;
+    const bytes = await readBuffer(this.model.backend.device, plan.buffer("preview"), 4 * first, 4 * images * words);
+    return Array.from({ length: images }, (_, i): Preview => ({
+      width,
+      height,
+      pixels: unpackPixels(new Uint32Array(bytes, 4 * i * words, words), width, height),
+    }));
+  }
+
+  /** The matrix of previews: published for this VAE, or fitted to one picture of random latents. */
+  async #fitMatrix(): Promise<Float32Array> {
+    const { config, scale } = this.model.vae, known = knownMatrix(config);
+    if (known) return known;
+    const canvas = new Canvas(this.model, { images: 1, height: fittedSide * scale, width: fittedSide * scale });
+    try {
+      const plan = await canvas.decode(), { latent_channels: channels } = config;
+      const latents = gaussian({ seed: 0, rng: "cpu", shape: [fittedSide ** 2, channels] })();
+      plan.write("code", latents);
+      plan.run();
+      return fitMatrix(latents, await plan.read("image"), channels, scale);
+    } finally {
+      canvas[Symbol.dispose]();
+    }
+  }
+
+  /**
+   * Clean latents of `images` pictures of which this one is the start, [images, height, width, channels] of its own size.
+   * `image` is [height, width, 3] in [-1, 1]; the mean of the VAE's distribution where there is no `posterior`.
+   */
+  async encode(
+    image: Float32Array,
+    { images, height, width, tiling }: CanvasSize,
+    posterior?: Float32Array,
+  ): Promise<Float32Array> {
+    return await this.#timed("encode", async () => {
+      const canvas = this.canvas({ images, height, width, tiling }), plan = await canvas.encode();
+      plan.write("image", image);
+      plan.run();
+      const { scaling_factor: scalingFactor } = this.model.vae.config, shape = canvas.latentShape;
+      const drawn = posterior && channelsLast(posterior, shape);
+      return sampleMoments(await plan.read("moments"), shape, { scalingFactor, posterior: drawn });
+    });
+  }
+
+  /** Latents [images, …from, channels] in the size of a canvas. */
+  async resize(
+    latents: Float32Array,
+    from: readonly [height: number, width: number],
+    size: CanvasSize,
+    how: Interpolation,
+  ): Promise<Float32Array> {
+    const canvas = this.canvas(size), [, height, width] = canvas.latentShape;
+    const rows = axisTable(from[0], height, how), columns = axisTable(from[1], width, how);
+    const plan = await canvas.resample({ from, taps: [rows.taps, columns.taps] });
+    plan.write("source", latents);
+    plan.write("rows", rows.data);
+    plan.write("columns", columns.data);
+    plan.run();
+    return await plan.read("resized");
+  }
+
+  /** The final latents of a canvas. */
+  async latents(canvas: Canvas): Promise<Float32Array> {
+    const plan = await canvas.preview("latents");
+    return await plan.read("latents");
   }
 
   /** Decodes the picture `image` of a canvas; its `image` and `scanlines` are then those of the decode plan. */
@@ -110,6 +250,13 @@ export class Pipeline implements Disposable {
     }
   }
 
+  /** The decoded picture, RGB, [height, width, 3]. */
+  async picture(canvas: Canvas): Promise<{ width: number; height: number; pixels: Uint8Array<ArrayBuffer> }> {
+    const { width, height } = canvas.size, image = await (await canvas.decode()).read("image");
+    const level = (value: number) => Math.floor(Math.min(1, Math.max(0, Math.fround(0.5 * value + 0.5))) * 255 + 0.5);
+    return { width, height, pixels: Uint8Array.from(image, level) };
+  }
+
   async #encodeText(
     canvas: Canvas,
     { conditional, unconditional, images }: PipelineInput,
@@ -126,9 +273,17 @@ export class Pipeline implements Disposable {
     await this.model.backend.device.idle();
   }
 
-  async #start(canvas: Canvas, { initImage, trajectory, noise }: PipelineInput): Promise<void> {
+  async #start(canvas: Canvas, { initial, inpaint, initImage, trajectory, noise }: PipelineInput): Promise<void> {
     const [images, height, width] = canvas.latentShape;
     const { scaling_factor } = this.model.vae.config;
+    if (initial) {
+      const plan = await canvas.blend(), normals = channelsLast(noise(), canvas.latentShape);
+      plan.write("latents", mixNoise(initial, normals, trajectory.start));
+      plan.write("firstNoise", normals);
+      plan.write("initial", initial);
+      if (inpaint) plan.write("mask", inpaint.mask);
+      return;
+    }
     if (initImage) {
       const encode = await canvas.encode();
       encode.write("image", Float32Array.from(initImage, (level) => level / 127.5 - 1));
@@ -144,10 +299,10 @@ export class Pipeline implements Disposable {
     await this.model.backend.device.idle();
   }
 
-  async #timed(stage: string, run: () => Promise<void>): Promise<void> {
-    const began = performance.now();
-    await run();
+  async #timed<Result>(stage: string, run: () => Promise<Result>): Promise<Result> {
+    const began = performance.now(), result = await run();
     this.timing[stage] = (this.timing[stage] ?? 0) + performance.now() - began;
+    return result;
   }
 
   /** Bytes that the kept sizes take on the GPU. */
@@ -198,4 +353,17 @@ export function channelsLast(data: Float32Array, shape: readonly [number, number
     }
   }
   return result;
+}
+
+/** The array so many times over. */
+function repeat(data: Float32Array, times: number): Float32Array {
+  const all = new Float32Array(times * data.length);
+  for (let i = 0; i < times; i++) all.set(data, i * data.length);
+  return all;
+}
+
+/** Whether a row's prediction is that of the clean latents. */
+function isClose(step: Step, clean: { skip: number; out: number }): boolean {
+  const near = (a: number, b: number) => Math.abs(a - b) <= 1e-4 * Math.max(1, Math.abs(b));
+  return near(step.skip, clean.skip) && near(step.out, clean.out);
 }

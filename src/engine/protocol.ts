@@ -77,15 +77,28 @@ export type ToWorker =
   | { type: "generate"; id: string; request: GenerateRequest }
   | { type: "cancel"; id: string };
 
-/** What happens to one job, in this order: started, step…, rows…, done; or cancelled or failed at any point. */
+/**
+ * What happens to one job, in this order: started, then for each batch of its pictures step… with preview… among them and
+ * each picture's rows…, and done; or cancelled or failed at any point. Pictures come by their numbers from 0.
+ */
 export type JobEvent =
   | { type: "started"; id: string; truncatedTokens: number }
   | { type: "step"; id: string; step: number; steps: number; ms: number }
+  /** A small view of a picture, RGB, [height, width, 3], after a step. */
+  | {
+    type: "preview";
+    id: string;
+    image: number;
+    step: number;
+    width: number;
+    height: number;
+    pixels: Uint8Array<ArrayBuffer>;
+  }
   /**
    * `rows` PNG scanlines from row `top` on, each one filter-type byte and then width × 3 filtered bytes
    * (RGB, 8 bits), so `bytes.length` is rows × (1 + 3 · width). Bands come in order and without gaps.
    */
-  | { type: "rows"; id: string; top: number; rows: number; bytes: Uint8Array<ArrayBuffer> }
+  | { type: "rows"; id: string; image: number; top: number; rows: number; bytes: Uint8Array<ArrayBuffer> }
   /** Milliseconds by stage: text, encode, denoise, decode, and so on. */
   | { type: "done"; id: string; timing: Record<string, number> }
   | { type: "cancelled"; id: string }

@@ -6,8 +6,10 @@ import {
   decimal,
   duration,
   type Field,
-  lowerFirst,
+  field,
+  named,
   RequestError,
+  type RequestField,
   show,
   text,
   whole,
@@ -15,6 +17,8 @@ import {
 } from "./fields.ts";
 import { nearestFirst } from "./nearest.ts";
 import type { ModelInfo } from "./protocol.ts";
+import { flattenHires, parseTasks, taskFields } from "./task_fields.ts";
+import type { Tasks } from "./tasks.ts";
 import {
   defaultEta,
   findSampler,
@@ -30,7 +34,7 @@ import {
 export { ConflictError, RequestError } from "./fields.ts";
 
 /** One picture to make, every default filled in: what all surfaces translate to and the engine runs. */
-export interface GenerateRequest {
+export interface GenerateRequest extends Tasks {
   /** Name of the model; the engine's own where absent. */
   model?: string;
   prompt: string;
@@ -49,8 +53,6 @@ export interface GenerateRequest {
   rng: "nv" | "cpu";
   /** Share of the noise that a step replaces, 0 to 1, of the samplers that have a choice. */
   eta: number;
-  /** Image-to-image: the picture to start from, already `width` × `height`, RGB, row by row. */
-  initImage?: Uint8Array<ArrayBuffer>;
   /** Share of the schedule that image-to-image runs, above 0 to 1. */
   strength: number;
   /** Milliseconds without a further job after which device memory is given back; the server's own where absent. */
@@ -66,8 +68,9 @@ export interface RequestContext extends ModelInfo {
 /** A request and what came with it. */
 export interface ParsedRequest {
   request: GenerateRequest;
-  /** The file of `init_image`, not decoded yet: `request.initImage` is to be set from it. */
+  /** The files of `init_image` and `mask`, not decoded yet: the request gets its pictures from them by tasks.ts. */
   initImageFile?: Uint8Array<ArrayBuffer>;
+  maskFile?: Uint8Array<ArrayBuffer>;
   /** Names of fields that mean nothing here. */
   ignored: string[];
 }
@@ -95,8 +98,7 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
     scheduler: field(schedulerName, defaults.scheduler, "How noise levels are spread"),
     seed: field(whole({ min: -1, max: 2 ** 32 - 1 }), -1, "Same seed, same picture; -1 chooses one"),
     rng: field(choice(["nv", "cpu"]), "nv", "Whose random numbers: as on an NVIDIA GPU, or as torch on a CPU"),
-    n: field(onePicture, 1, "Pictures"),
-    strength: field(decimal({ min: 0, max: 1, aboveMin: true }), 0.75, "Share of the steps run on init_image"),
+    ...taskFields(limits),
     // Absent it is the sampler's own.
     eta: field(decimal({ min: 0, max: 1 }), null, "Share of the noise that a step replaces"),
     model: field(choice([name]), name, "One of the models that /v1/models lists"),
@@ -123,14 +125,6 @@ const nearestNames = 8;
 /** A field of a request that is not a file. */
 export type FieldName = keyof ReturnType<typeof fieldsOf>;
 
-const onePicture: Field<1> = {
-  schema: { type: "integer", const: 1 },
-  parse(name, value) {
-    if (value === 1 || value === "1") return 1;
-    throw wrong(name, "one picture a request, so 1", value);
-  },
-};
-
 /** A sampler by any of its names; one like "DPM++ 2M Karras" gives a scheduler as well. */
 const samplerName: Field<ReturnType<typeof findSampler>> = {
   schema: { type: "string", examples: samplerNames },
@@ -142,29 +136,8 @@ const schedulerName: Field<SchedulerName> = {
   parse: (name, value) => named(findScheduler, name, value),
 };
 
-/** What `find` makes of a name; the sentence of its RangeError becomes the field's. */
-function named<T>(find: (text: string) => T, name: string, value: unknown): T {
-  if (typeof value !== "string") throw wrong(name, "a name", value);
-  try {
-    return find(value);
-  } catch (error) {
-    if (error instanceof RangeError) throw new RequestError(name, `Field ${name}: ${lowerFirst(error.message)}`);
-    throw error;
-  }
-}
-
-/** The name of the one field that is a file: base64, a data URL, or an uploaded PNG or JPEG. */
-export const fileField = "init_image";
-
-interface RequestField<T> extends Field<T> {
-  /** As it would stand in a request. */
-  default: unknown;
-  description: string;
-}
-
-function field<T>(kind: Field<T>, value: unknown, description: string): RequestField<T> {
-  return { ...kind, default: value, description };
-}
+/** The names of the fields that are files: base64, a data URL, or an uploaded PNG or JPEG. */
+export const fileFields = ["init_image", "mask"] as const;
 
 /**
  * A request from its fields: text from a query or form, JSON values from a body, bytes for an uploaded file. A field
@@ -172,8 +145,8 @@ function field<T>(kind: Field<T>, value: unknown, description: string): RequestF
  *
  * @throws RequestError on the first field that will not do
  */
-export function parseRequest(fields: ReadonlyMap<string, unknown>, context: RequestContext): ParsedRequest {
-  const table = fieldsOf(context);
+export function parseRequest(given: ReadonlyMap<string, unknown>, context: RequestContext): ParsedRequest {
+  const table = fieldsOf(context), fields = new Map([...given, ...flattenHires(given.get("hires"))]);
   const read = <T>(name: string, { parse, default: absent }: RequestField<T>): T => {
     const value = fields.get(name) ?? absent;
     if (value === undefined) throw new RequestError(name, `Field ${name} is missing, even an empty text would do`);
@@ -183,9 +156,9 @@ export function parseRequest(fields: ReadonlyMap<string, unknown>, context: Requ
   const { sampler, scheduler = "automatic" } = read("sampler", table.sampler);
   // The model's own scheduler goes with its own sampler; with another it may not even exist.
   const absentScheduler = fields.get("sampler") == null ? table.scheduler.default : scheduler;
-  read("n", table.n);
+  const [initImageFile, maskFile] = fileFields.map((name) => parseFile(name, fields.get(name) ?? undefined));
   const keepAlive = fields.get("keep_alive") ?? undefined;
-  const request: GenerateRequest = {
+  const common = {
     model: read("model", table.model),
     prompt: read("prompt", table.prompt),
     negativePrompt: read("negative_prompt", table.negative_prompt),
@@ -198,23 +171,29 @@ export function parseRequest(fields: ReadonlyMap<string, unknown>, context: Requ
     seed: seed === -1 ? (context.randomSeed ?? anySeed)() : seed,
     rng: read("rng", table.rng),
     eta: read("eta", { ...table.eta, default: defaultEta(sampler) }),
-    strength: read("strength", table.strength),
     ...(keepAlive !== undefined && { keepAlive: table.keep_alive.parse("keep_alive", keepAlive) }),
   };
-  checkArea(request, context.limits);
-  if (!goTogether(request.sampler, request.scheduler)) {
-    const message = `Field scheduler is "${request.scheduler}", which sampler ${request.sampler} does not take, ` +
+  checkArea(common, context.limits);
+  if (!goTogether(common.sampler, common.scheduler)) {
+    const message = `Field scheduler is "${common.scheduler}", which sampler ${common.sampler} does not take, ` +
       `automatic or one of the samplers ${samplersWithSigmas.join(", ")} would do`;
     throw new ConflictError("scheduler", message);
   }
-  const initImageFile = parseFile(fields.get(fileField) ?? undefined);
-  if (initImageFile && Math.floor(request.steps * request.strength) < 1) {
-    const message = `Field strength is ${request.strength}, which leaves none of ${request.steps} steps, ` +
-      `${Math.min(1, Math.ceil(1000 / request.steps) / 1000)} or more would do`;
-    throw new RequestError("strength", message);
-  }
-  const ignored = [...fields.keys()].filter((name) => name !== fileField && !Object.hasOwn(table, name));
-  return { request, initImageFile, ignored };
+  const tasks = parseTasks((name) => read<never>(name, table[name] as RequestField<never>), {
+    ...common,
+    hasPicture: initImageFile !== undefined,
+    hasMask: maskFile !== undefined,
+    multiple: context.limits.multiple,
+  });
+  if (tasks.hires) checkArea(tasks.hires, context.limits, ["hr_resize_x", "hr_resize_y"]);
+  const known = (name: string) =>
+    name === "hires" || fileFields.some((file) => file === name) || Object.hasOwn(table, name);
+  return {
+    request: { ...common, ...tasks },
+    initImageFile,
+    maskFile,
+    ignored: [...given.keys()].filter((name) => !known(name)),
+  };
 }
 
 function anySeed(): number {
@@ -222,37 +201,41 @@ function anySeed(): number {
 }
 
 /** Refuses an area that the device cannot run, and says which size of the same shape it can. */
-function checkArea({ width, height }: GenerateRequest, { maxPixels, multiple }: ModelInfo["limits"]): void {
+function checkArea(
+  { width, height }: { width: number; height: number },
+  { maxPixels, multiple }: ModelInfo["limits"],
+  [wideName, highName] = ["width", "height"],
+): void {
   if (width * height <= maxPixels) return;
   const shrink = Math.sqrt(maxPixels / (width * height));
   const [wide, high] = [width, height].map((side) => Math.max(1, Math.floor(side * shrink / multiple)) * multiple);
   throw new RequestError(
-    width >= height ? "width" : "height",
-    `Fields width and height are ${width}×${height} pixels, more than the ${maxPixels} of this device, ` +
+    width >= height ? wideName : highName,
+    `Fields ${wideName} and ${highName} are ${width}×${height} pixels, more than the ${maxPixels} of this device, ` +
       `${wide}×${high} would do`,
   );
 }
 
 /** The bytes of an upload, of base64 or of a data URL. */
-function parseFile(value: unknown): Uint8Array<ArrayBuffer> | undefined {
+function parseFile(name: string, value: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (value === undefined || value instanceof Uint8Array) return value as Uint8Array<ArrayBuffer> | undefined;
-  if (typeof value !== "string") throw wrong(fileField, fileWanted, value);
-  return decodeFile(value);
+  if (typeof value !== "string") throw wrong(name, fileWanted, value);
+  return decodeFile(value, name);
 }
 
 const fileWanted = "base64, a data URL or an uploaded file";
 
-/** The file that a field's text holds, as base64 or as a data URL. @throws RequestError naming `init_image` */
-export function decodeFile(value: string): Uint8Array<ArrayBuffer> {
+/** The file that a field's text holds, as base64 or as a data URL. @throws RequestError naming the field */
+export function decodeFile(value: string, name: string = fileFields[0]): Uint8Array<ArrayBuffer> {
   if (/^https?:/i.test(value)) {
     throw new RequestError(
-      fileField,
-      `Field ${fileField} is the address ${show(value)}, the picture itself as ${fileWanted} would do`,
+      name,
+      `Field ${name} is the address ${show(value)}, the picture itself as ${fileWanted} would do`,
     );
   }
   try {
     return decodeBase64(value.replace(/^data:[^,]*;base64,/i, ""));
   } catch {
-    throw wrong(fileField, fileWanted, value);
+    throw wrong(name, fileWanted, value);
   }
 }

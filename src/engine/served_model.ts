@@ -4,17 +4,23 @@ import type { ModelFolder } from "../checkpoint/folder.ts";
 import { openModel } from "../checkpoint/model.ts";
 import {
   createTrajectory,
+  defaultEta,
   parseSchedulerJson,
+  type SamplerName,
   type SchedulerJson,
   type Trajectory,
+  type TrajectoryOptions,
   UnsupportedScheduleError,
 } from "../samplers/mod.ts";
+import type { Prediction } from "../samplers/step.ts";
 import { gaussian } from "../tensor/random.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
+import { type CanvasSize, latentShape } from "./canvas.ts";
 import { lowerFirst } from "./fields.ts";
 import { largestOfShape, sizeLimits, whyTooLarge } from "./limits.ts";
+import { makeBatch, stepsOf } from "./making.ts";
 import { type Backend, openStableDiffusion, type StableDiffusion } from "./model.ts";
-import { Pipeline, type PipelineInput } from "./pipeline.ts";
+import { Pipeline } from "./pipeline.ts";
 import type { JobEvent, ModelDefaults, ModelInfo } from "./protocol.ts";
 import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
 
@@ -72,40 +78,35 @@ export class ServedModel implements Disposable {
   }
 
   /**
-   * Makes one picture. Stops between two steps, with a `cancelled` event, once `signal` is aborted.
+   * Makes a request's pictures. Stops between two steps, with a `cancelled` event, once `signal` is aborted.
    * @throws {RefusedError} when the request cannot be run as it is.
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
     const [conditional, unconditional] = [request.prompt, request.negativePrompt].map((text) =>
       this.#tokenizer.encode(text)
     );
-    const { width, height, guidanceScale, initImage } = request;
+    const { width, height, guidanceScale, hires, n = 1, iterations = 1 } = request;
     this.#checkSize(height, width);
-    const input: PipelineInput = {
-      images: 1,
-      width,
-      height,
-      guidanceScale,
-      initImage,
-      conditional: [Uint32Array.from(conditional.ids)],
-      unconditional: [Uint32Array.from(unconditional.ids)],
-      trajectory: this.#trajectory(request),
-      noise: this.#noise(request),
-    };
+    if (hires) this.#checkSize(hires.height, hires.width);
+    if (request.initSize) this.#checkSize(request.initSize.height, request.initSize.width);
+    const trajectories = this.#trajectories(request);
     yield { type: "started", truncatedTokens: conditional.truncated + unconditional.truncated };
+    this.pipeline.timing = {};
     try {
-      const steps = this.pipeline.denoise(input);
-      let next = await steps.next();
-      for (; !next.done; next = await steps.next()) {
-        yield { type: "step", ...next.value };
-        await turn(); // so that a cancellation that has arrived is heard
-        if (signal.aborted) return yield { type: "cancelled" };
-      }
-      await this.pipeline.decode(next.value);
-      for await (const band of this.pipeline.scanlines(next.value)) {
-        yield { type: "rows", ...band };
-        await turn();
-        if (signal.aborted) return yield { type: "cancelled" };
+      const together = this.#together(n, hires ?? request), perRound = Math.ceil(n / together);
+      const perBatch = stepsOf(trajectories), steps = perBatch * perRound * iterations;
+      for (let first = 0, step = 0; first < n * iterations; step += perBatch) {
+        const images = Math.min(together, n - first % n);
+        const common = {
+          guidanceScale,
+          conditional: Array(images).fill(Uint32Array.from(conditional.ids)),
+          unconditional: Array(images).fill(Uint32Array.from(unconditional.ids)),
+          prediction: (this.#schedule.prediction_type ?? "epsilon") as Prediction,
+        };
+        const noise = (size: CanvasSize) => this.#noise(request, { ...size, first });
+        const making = { pipeline: this.pipeline, request, signal, common, trajectories, noise };
+        if (yield* makeBatch(making, { first, images, step, steps })) return yield { type: "cancelled" };
+        first += images;
       }
       yield { type: "done", timing: this.pipeline.timing };
     } catch (error) {
@@ -114,9 +115,23 @@ export class ServedModel implements Disposable {
     }
   }
 
-  #trajectory({ sampler, scheduler, steps, eta, strength, initImage }: GenerateRequest): Trajectory {
+  /** How many of `n` pictures are made at once: all, or as many as there is room for. */
+  #together(n: number, { height, width }: { height: number; width: number }): number {
+    for (let images = n; images > 1; images = Math.ceil(images / 2)) {
+      if (!whyTooLarge(this.model, height, width, images)) return images;
+    }
+    return 1;
+  }
+
+  #trajectories({ sampler, scheduler, steps, eta, strength, initImage, hires }: GenerateRequest): Trajectory[] {
+    const first = this.#trajectory(sampler, { steps, eta, scheduler, strength: initImage ? strength : undefined });
+    if (!hires) return [first];
+    const again = hires.sampler === sampler ? eta : defaultEta(hires.sampler);
+    return [first, this.#trajectory(hires.sampler, { ...hires, eta: again })];
+  }
+
+  #trajectory(sampler: SamplerName, options: TrajectoryOptions): Trajectory {
     try {
-      const options = { steps, eta, scheduler, strength: initImage ? strength : undefined };
       return createTrajectory(sampler, this.#schedule, options);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
@@ -131,7 +146,7 @@ export class ServedModel implements Disposable {
     const { width, height } = this.info.model.defaults;
     if (Math.max(width, height) <= this.info.limits.maxSide) this.#checkSize(height, width);
     try {
-      this.#trajectory(parseRequest(new Map([["prompt", ""]]), this.info).request);
+      this.#trajectories(parseRequest(new Map([["prompt", ""]]), this.info).request);
     } catch (error) {
       if (!(error instanceof RequestError || error instanceof RefusedError)) throw error;
       const single = /\.safetensors$/.test(path);
@@ -140,9 +155,19 @@ export class ServedModel implements Disposable {
     }
   }
 
-  #noise({ seed, rng, height, width }: GenerateRequest): () => Float32Array {
-    const { vae } = this.model;
-    return gaussian({ seed, rng, shape: [vae.config.latent_channels, height / vae.scale, width / vae.scale] });
+  /** Draws for pictures from number `first` on: each picture has a generator of its own. */
+  #noise({ seed, rng }: GenerateRequest, { images, height, width, first }: CanvasSize & { first: number }) {
+    const [, ...latents] = latentShape(this.model, { images, height, width }), [high, wide, channels] = latents;
+    const shape = [channels, high, wide], size = channels * high * wide;
+    const draws = Array.from(
+      { length: images },
+      (_, i) => gaussian({ seed: (seed + first + i) % 2 ** 32, rng, shape }),
+    );
+    return () => {
+      const all = new Float32Array(images * size);
+      for (const [i, draw] of draws.entries()) all.set(draw(), i * size);
+      return all;
+    };
   }
 
   /** @throws {RefusedError} when a picture of this size cannot be made, saying why and which size could be. */
@@ -194,11 +219,6 @@ export class ServedModel implements Disposable {
     this.pipeline[Symbol.dispose]();
     this.model[Symbol.dispose]();
   }
-}
-
-/** Lets messages that have arrived be handled. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function defaultsOf({ defaults = {} }: ModelFolder, { unet, vae }: StableDiffusion): ModelDefaults {

@@ -1,10 +1,13 @@
 /** Whole pipelines: the engine's own from prompt to PNG, fed with the reference's draws. */
 import { join } from "node:path";
 import { type Canvas, latentShape } from "../engine/canvas.ts";
-import { channelsLast, halvesOf, type Pipeline, type PipelineInput } from "../engine/pipeline.ts";
+import { channelsLast, type Pipeline, type PipelineInput } from "../engine/pipeline.ts";
+import { cutMask, inpaintChannels, shrinkMask, spreadMask, toUnit } from "../engine/start.ts";
+import { plainGuidance } from "../engine/tasks.ts";
 import { decodePng } from "../image/png.ts";
 import { encodePng } from "../png/encode.ts";
 import { createTrajectory } from "../samplers/mod.ts";
+import type { Prediction } from "../samplers/step.ts";
 import { roundHalfEven } from "../samplers/schedule.ts";
 import { elements } from "../tensor/shape.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
@@ -20,7 +23,7 @@ const KNOWN = new Set([
   ...["name", "model", "mode", "prompt", "negative", "steps", "size", "guidance", "images", "eta", "strength"],
   ...["scheduler", "scheduler_class", "scheduler_options", "karras", "source", "key", "tensors", "trace"],
   ...["latents", "image", "steps_latents", "noise_draws", "latent_std", "image_std", "image_clipped"],
-  ...["torch_f16", "torch_error"],
+  ...["torch_f16", "torch_error", "mask", "guidance_rescale"],
 ]);
 
 /** What makes ids of a case's prompts. */
@@ -64,7 +67,7 @@ export function pictureCase(fixture: Fixture<PictureIndex>, tokenizer: Tokenizer
 function checkSupported(index: PictureIndex): void {
   const { mode, scheduler_class, scheduler_options } = index;
   // The pipeline for consistency models is that of text to image.
-  if (!["txt2img", "lcm", "img2img"].includes(mode)) throw new NotHere(`there is no mode ${mode}`);
+  if (!["txt2img", "lcm", "img2img", "inpaint"].includes(mode)) throw new NotHere(`there is no mode ${mode}`);
   for (const [name, value] of Object.entries(index)) {
     if (!KNOWN.has(name) && value) throw new NotHere(`there is no option ${name}`);
   }
@@ -77,13 +80,8 @@ async function* comparePicture(
   { tensors, model, tokenizer }: { tensors: Tensors; model: LoadedModel; tokenizer: ClipTokenizer },
 ): AsyncGenerator<Measure> {
   const { precision } = model.backend, pipeline = model.pipeline();
-  const { in_channels } = pipeline.model.unet.config;
-  if (in_channels !== pipeline.model.vae.config.latent_channels) {
-    throw new NotHere(`no picture is made by a U-Net of ${in_channels} channels`);
-  }
-  const input = inputOf({ index, folder, tensors, tokenizer, pipeline });
-  const canvas = await denoised(pipeline, input),
-    plan = await canvas.step(halvesOf(input.guidanceScale, pipeline.model));
+  const input = await inputOf({ index, folder, tensors, tokenizer, pipeline });
+  const canvas = await denoised(pipeline, input), plan = await canvas.preview("latents");
 
   const golden = channelsLast(tensors.floats(index.latents ?? "latents"), canvas.latentShape);
   const tolerance = latentsTolerance(index.name, precision);
@@ -106,7 +104,7 @@ async function* comparePicture(
 }
 
 /** What the engine's pipeline is given for a case. Throws an UnsupportedScheduleError where it cannot be scheduled. */
-function inputOf(
+async function inputOf(
   { index, folder, tensors, tokenizer, pipeline }: {
     index: PictureIndex;
     folder: string;
@@ -114,9 +112,9 @@ function inputOf(
     tokenizer: ClipTokenizer;
     pipeline: Pipeline;
   },
-): PipelineInput {
+): Promise<PipelineInput> {
   const { scheduler_class, scheduler_options, steps, strength, eta, guidance, size: [height, width], key } = index;
-  const isFromImage = index.mode === "img2img";
+  const isFromImage = index.mode === "img2img" || index.mode === "inpaint";
   const trajectory = createTrajectory(samplerOf(scheduler_class, scheduler_options)!, scheduler_options, {
     steps,
     eta,
@@ -128,7 +126,7 @@ function inputOf(
     texts.flatMap((text) => Array(copies).fill(Uint32Array.from(tokenizer.encode(text).ids)));
   const draw = elements(latentShape(pipeline.model, { images, height, width }));
   let draws = 0;
-  return {
+  const input: PipelineInput = {
     images,
     height,
     width,
@@ -136,10 +134,48 @@ function inputOf(
     unconditional: tokens(negatives as string[]),
     guidanceScale: guidance,
     trajectory,
-    initImage: isFromImage ? readPng(join(folder, `${index.name}.input.png`), height, width) : undefined,
+    prediction: scheduler_options.prediction_type as Prediction | undefined,
+    guidance: { ...plainGuidance, rescale: index.guidance_rescale ?? 0 },
+    initImage: index.mode === "img2img" ? readPng(join(folder, `${index.name}.input.png`), height, width) : undefined,
     noise() {
       const k = draws++;
       return tensors.has(`noise/${k}`) ? tensors.floats(`noise/${k}`) : normal(`${key}/noise/${k}`, draw);
+    },
+  };
+  return index.mode === "inpaint" ? await inpainting(input, { index, folder, pipeline }) : input;
+}
+
+/**
+ * Inpainting as diffusers has it: masks are cut at half and shrunk by nearest neighbours; a whole run begins with noise
+ * alone; draws are the picture's posterior (not where a U-Net for inpainting runs whole), the start's, the masked picture's.
+ */
+async function inpainting(
+  input: PipelineInput,
+  { index, folder, pipeline }: { index: PictureIndex; folder: string; pipeline: Pipeline },
+): Promise<PipelineInput> {
+  const { height, width, trajectory, noise } = input,
+    { unet, vae } = pipeline.model,
+    shape = latentShape(pipeline.model, input);
+  const pixels = readPng(join(folder, `${index.name}.input.png`), height, width);
+  const levels = readPng(join(folder, `${index.name}.mask.png`), height, width).filter((_, i) => i % 3 === 0);
+  const hidden = cutMask(levels), mask = shrinkMask(hidden, width, vae.scale), isWhole = index.strength === 1;
+  const reads = unet.config.in_channels > shape[3];
+  const initial = reads && isWhole ? undefined : await pipeline.encode(toUnit(pixels), input, noise());
+  const start = noise(), masked = noise();
+  const extra = reads
+    ? inpaintChannels(mask, await pipeline.encode(toUnit(pixels, hidden), input, masked), shape)
+    : undefined;
+  let first: Float32Array | undefined = start;
+  return {
+    ...input,
+    trajectory: isWhole ? { ...trajectory, start: { signal: 0, noise: trajectory.initialScale } } : trajectory,
+    initial,
+    extra,
+    inpaint: reads ? undefined : { mask: spreadMask(mask, shape), rule: "renoised" },
+    noise() {
+      const draw = first ?? noise();
+      first = undefined;
+      return draw;
     },
   };
 }

@@ -40,6 +40,9 @@ export interface PictureIndex {
   images?: number;
   eta?: number;
   strength?: number;
+  /** Kind of its mask, which lies beside it as a PNG. */
+  mask?: string;
+  guidance_rescale?: number;
   /** Of its random draws. */
   key: string;
   scheduler_class: string;

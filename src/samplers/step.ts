@@ -117,3 +117,18 @@ export function sigmaSpaceNoise(prediction: Prediction, sigma: number): Scaling 
   const { level, inputScale, skip, out } = sigmaSpace(prediction, sigma);
   return { level, inputScale, skip: (1 - skip) / sigma, out: -out / sigma };
 }
+
+/** The clean latents as skip · latents + out · the model's output, for latents of any level. */
+export function cleanPrediction(prediction: Prediction, { signal, noise }: Level): Pick<Step, "skip" | "out"> {
+  const squares = signal ** 2 + noise ** 2;
+  switch (prediction) {
+    case "epsilon":
+      return { skip: 1 / signal, out: -noise / signal };
+    case "v_prediction":
+      return { skip: signal / squares, out: -noise / Math.sqrt(squares) };
+    case "sample":
+      return { skip: 0, out: 1 };
+    default:
+      return prediction satisfies never;
+  }
+}

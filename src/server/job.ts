@@ -1,5 +1,6 @@
 /** One request on its way: its state, the events so far, its pictures, and who still waits for them. */
 import type { GenerateRequest } from "../engine/request.ts";
+import { detachPictures } from "../engine/tasks.ts";
 import { Broadcast } from "./broadcast.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -166,7 +167,7 @@ export class Job {
   finish(error?: Error): void {
     if (this.isOver) return;
     this.finished = Date.now();
-    delete this.request.initImage; // many megabytes, of no use any more
+    detachPictures(this.request);
     this.error = error;
     this.status = !error ? "completed" : this.signal.aborted && !isDeadline(error) ? "cancelled" : "failed";
     for (const { pieces } of this.#pictures) pieces.end({ error });

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Engine } from "../engine/client.ts";
 import { infotextOf } from "../engine/infotext.ts";
+import { eachPicture } from "../engine/tasks.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
 import type { ParsedRequest } from "../engine/request.ts";
 import type { PictureReader } from "../image/read.ts";
@@ -78,8 +79,8 @@ export class Jobs {
     }
     const { queue, rate } = this.#options;
     if (order.owner !== undefined) rate?.take(order.owner);
-    const { parsed: { request, initImageFile: file }, owner, release = () => {} } = order;
-    const work = workOf(request, file ? request.strength : 1);
+    const { parsed: { request, initImageFile: picture, maskFile: mask }, owner, release = () => {} } = order;
+    const work = workOf(request, picture ? request.strength : 1);
     const moved = (position: number) => {
       job.position = position;
       job.news.push({ type: "queued", position });
@@ -89,7 +90,7 @@ export class Jobs {
     const detached = order.detached === true;
     const pictures = picturesOf(order.parsed, info);
     const { tag, taskId } = order;
-    const id = crypto.randomUUID(), fromImage = file !== undefined;
+    const id = crypto.randomUUID(), fromImage = picture !== undefined;
     const job = new Job({ id, owner, request, pictures, detached, fromImage, tag, taskId });
     const kept = () => job.detached || order.idempotency !== undefined;
     job.settled = () => {
@@ -99,7 +100,7 @@ export class Jobs {
     this.#jobs.set(job.id, job);
     if (order.idempotency) this.#keys.set(keyOf(order)!, { job, digest: order.idempotency.digest });
     const timer = order.timeoutMs === undefined ? undefined : deadline(job, order.timeoutMs);
-    runJob(job, place, this.#options, { file, decoded: release }).then(() => {
+    runJob(job, place, this.#options, { files: picture && { picture, mask }, decoded: release }).then(() => {
       clearTimeout(timer);
       if (job.error && isUnexpected(job.error)) this.#options.log(`Job ${job.id} failed: ${job.error}`);
       this.#sweep();
@@ -206,11 +207,11 @@ function keyOf({ owner = "", idempotency }: Order): string | undefined {
 function picturesOf({ request, initImageFile }: ParsedRequest, info: EngineInfo) {
   // Only whether there is a picture to start from counts for the text, and it is not decoded yet.
   const described = { ...request, ...(initImageFile && { initImage: new Uint8Array() }) };
-  return [{
-    seed: request.seed,
-    infotext: infotextOf(described, info.model),
+  return eachPicture(described).map((one) => ({
+    seed: one.seed,
+    infotext: infotextOf(one, info.model),
     pieces: new Broadcast<Uint8Array<ArrayBuffer>>(),
-  }];
+  }));
 }
 
 function deadline(job: Job, ms: number): ReturnType<typeof setTimeout> {

@@ -2,7 +2,7 @@
 import { type Context, Hono } from "hono";
 import { encodeBase64 } from "@std/encoding";
 import type { EngineInfo } from "../engine/protocol.ts";
-import { fileField, RequestError } from "../engine/request.ts";
+import { fileFields, RequestError } from "../engine/request.ts";
 import { version } from "../engine/version.ts";
 import { concat } from "../png/chunk.ts";
 import { jobHeaders } from "./answer/headers.ts";
@@ -136,5 +136,7 @@ function translate(tensors: Tensor[]): Translation {
 
 /** Bytes are text everywhere but in a picture. */
 function textOf(name: string, value: unknown): unknown {
-  return value instanceof Uint8Array && name !== fileField ? new TextDecoder().decode(value) : value;
+  return value instanceof Uint8Array && !fileFields.some((file) => file === name)
+    ? new TextDecoder().decode(value)
+    : value;
 }

@@ -1,8 +1,11 @@
 /** Runs one job: reads its picture, waits for its turn, and turns what the engine tells into pictures and news. */
 import type { Engine, JobProgress } from "../engine/client.ts";
 import type { GenerateRequest } from "../engine/request.ts";
-import type { PictureReader } from "../image/read.ts";
+import { attachPictures, outputSize, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
+import type { PictureFiles, PictureReader } from "../image/read.ts";
+import { concat } from "../png/chunk.ts";
 import { encodePng } from "../png/encode.ts";
+import { filterRows } from "../png/filter.ts";
 import type { Job } from "./job.ts";
 import type { Place } from "./queue.ts";
 
@@ -13,19 +16,18 @@ export interface Runner {
 }
 
 /**
- * Runs the job to its end, whatever that is, and leaves its place. `file` is the picture to start from, not decoded
+ * Runs the job to its end, whatever that is, and leaves its place. `files` is the picture to start from and its mask, not decoded
  * yet; `decoded` is called once it takes no memory any more.
  */
 export async function runJob(
   job: Job,
   place: Place,
   { engine, pictures }: Runner,
-  { file, decoded }: { file?: Uint8Array<ArrayBuffer>; decoded: () => void },
+  { files, decoded }: { files?: PictureFiles; decoded: () => void },
 ): Promise<void> {
   const { request, signal } = job;
   try {
-    const { width, height } = request;
-    if (file) request.initImage = await pictures.read(file, { width, height, signal });
+    if (files) attachPictures(request, await pictures.prepare(files, preparationOf(request, sideMultiple), { signal }));
     decoded();
     job.timing.queue = await place.turn(signal);
     job.status = "running";
@@ -43,7 +45,11 @@ export async function runJob(
 
 /** What a job's time is proportional to: pixels through the model, once to decode them. */
 export function workOf(request: GenerateRequest, share: number): number {
-  return request.width * request.height + request.steps * share * stepWork(request);
+  const { width, height, hires } = request;
+  const second = hires
+    ? hires.width * hires.height + hires.steps * hires.strength * stepWork({ ...request, ...hires })
+    : 0;
+  return pictureCount(request) * (width * height + request.steps * share * stepWork(request) + second);
 }
 
 function stepWork({ width, height, guidanceScale }: GenerateRequest): number {
@@ -68,11 +74,14 @@ async function* observe(job: Job, place: Place, events: ReadableStream<JobProgre
         timing.denoise += event.ms;
         job.step = event.step;
         job.steps = event.steps;
-        place.progress(event.step * stepWork(job.request));
+        place.progress(event.step / event.steps * workOf(job.request, 1));
         job.news.push({ type: "progress", step: event.step, steps: event.steps, ms: event.ms });
         break;
+      case "preview":
+        job.news.push({ type: "preview", index: event.image, step: event.step, png: await pngOf(event) });
+        break;
       case "rows":
-        if (event.top === 0) timing.decode = now - last;
+        if (event.image === 0 && event.top === 0) timing.decode = now - last;
         yield event;
         break;
       case "done":
@@ -89,7 +98,7 @@ type Rows = Extract<JobProgress, { type: "rows" }>;
 
 /** Encodes the job's pictures, one after the other, from the rows as they come. */
 async function collect(job: Job, rows: AsyncGenerator<Rows, void>): Promise<void> {
-  const { width, height } = job.request;
+  const { width, height } = outputSize(job.request);
   try {
     for (const [index, { infotext, pieces }] of job.pictures.entries()) {
       const text = { parameters: infotext };
@@ -104,6 +113,11 @@ async function collect(job: Job, rows: AsyncGenerator<Rows, void>): Promise<void
   } finally {
     await rows.return(); // what failed here is nothing the engine should go on for
   }
+}
+
+/** A small picture as a PNG. */
+async function pngOf({ width, height, pixels }: { width: number; height: number; pixels: Uint8Array }) {
+  return concat(await Array.fromAsync(encodePng({ width, height }, [filterRows(pixels, width)])));
 }
 
 /** The bands of the next picture, of `height` rows. */

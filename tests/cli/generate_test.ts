@@ -4,8 +4,11 @@ import { showDownload, showProgress } from "../../src/cli/progress.ts";
 import { fieldsOf } from "../../src/engine/request.ts";
 import { info } from "../server/fake_engine.ts";
 
-Deno.test("every field of a request is a flag; the prompt stands alone, the model is the command's own and nothing is kept", () => {
-  assert.deepEqual(["prompt", ...fieldFlags, "model", "keep_alive"].toSorted(), Object.keys(fieldsOf(info)).toSorted());
+Deno.test("every field of a request is a flag; the prompt stands alone, the model is the command's own, and nothing is kept or previewed", () => {
+  assert.deepEqual(
+    ["prompt", ...fieldFlags, "model", "keep_alive", "previews"].toSorted(),
+    Object.keys(fieldsOf(info)).toSorted(),
+  );
 });
 
 Deno.test("showProgress() fills one line on a terminal and writes plain lines elsewhere", () => {

@@ -61,7 +61,7 @@ Deno.test("a job is started, then steps, then rows, then done", async () => {
   const events = await run();
   strictEqual(types(events), "started step step rows done");
   deepStrictEqual(
-    events.filter(({ type }) => type === "step").map((event) => "step" in event && [event.step, event.steps]),
+    events.flatMap((event) => event.type === "step" ? [[event.step, event.steps]] : []),
     [
       [1, 2],
       [2, 2],

@@ -42,6 +42,7 @@ Deno.test("a prompt alone gets the model's defaults, and a seed chosen for it", 
       strength: 0.75,
     },
     initImageFile: undefined,
+    maskFile: undefined,
     ignored: [],
   });
 });
@@ -108,7 +109,7 @@ const bad: [fields: Record<string, unknown>, message: RegExp][] = [
   [{ seed: -2 }, /^Field seed is -2, a whole number from -1 to 4294967295 would do$/],
   [{ seed: 2 ** 32 }, /^Field seed is 4294967296, a whole/],
   [{ rng: "gpu" }, /^Field rng is "gpu", nv or cpu would do$/],
-  [{ n: 2 }, /^Field n is 2, one picture a request, so 1 would do$/],
+  [{ n: 17 }, /^Field n is 17, a whole number from 1 to 16 would do$/],
   [{ strength: 0 }, /^Field strength is 0, a number above 0, up to 1 would do$/],
   [{ eta: 2 }, /^Field eta is 2, a number from 0 to 1 would do$/],
   [{ model: "../other" }, /^Field model is "..\/other", tiny would do$/],

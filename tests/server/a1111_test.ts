@@ -92,8 +92,8 @@ Deno.test("errors have A1111's shapes, in its words", async () => {
   assert.deepEqual([unknown, error.error, error.detail], [404, "HTTPException", "Sampler not found"]);
   for (
     const [body, loc] of [
-      [{ enable_hr: true, width: 64, height: 64 }, "enable_hr"],
-      [{ tiling: true }, "tiling"],
+      [{ enable_hr: true, width: 64, height: 64, hr_prompt: "another" }, "hr_prompt"],
+      [{ restore_faces: true }, "restore_faces"],
       [{ script_name: "x/y/z plot" }, "script_name"],
       [{ alwayson_scripts: { controlnet: { args: [] } } }, "alwayson_scripts"],
       [{ override_settings: { sd_vae: "other.vae" } }, "sd_vae"],

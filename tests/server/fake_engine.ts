@@ -37,7 +37,7 @@ export class FakeJob {
     const { width, height, seed } = this.request;
     const picture = filterRows(new Uint8Array(width * height * 3).fill(seed & 0xff), width);
     const bytes = picture.slice(top * (1 + 3 * width), (top + rows) * (1 + 3 * width));
-    this.controller.enqueue({ type: "rows", id: this.id, top, rows, bytes });
+    this.controller.enqueue({ type: "rows", id: this.id, image: 0, top, rows, bytes });
   }
 
   done(): void {

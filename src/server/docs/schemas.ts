@@ -1,6 +1,6 @@
 /** JSON Schemas of what the server answers, and of what other surfaces send, in terms of the native fields. */
 import type { RequestContext } from "../../engine/request.ts";
-import { fieldsOf, fileField } from "../../engine/request.ts";
+import { fieldsOf, fileFields } from "../../engine/request.ts";
 import { deliveryFields } from "../delivery.ts";
 
 export type Schema = Record<string, unknown>;
@@ -25,8 +25,12 @@ export function requestProperties(context: RequestContext): Record<string, Schem
     const absent = field.default === undefined || field.default === null ? {} : { default: field.default };
     return [name, { ...field.schema, ...absent, description: field.description }];
   });
-  const file = { ...base64, description: "A PNG or JPEG to start from: base64, a data URL, or an upload" };
-  return { ...Object.fromEntries(described), [fileField]: file };
+  const descriptions: Record<typeof fileFields[number], string> = {
+    init_image: "A PNG or JPEG to start from: base64, a data URL, or an upload",
+    mask: "A PNG or JPEG as large as init_image: white, or where it has an alpha channel opaque, where it is repainted",
+  };
+  const files = fileFields.map((name) => [name, { ...base64, description: descriptions[name] }]);
+  return { ...Object.fromEntries(described), ...Object.fromEntries(files) };
 }
 
 /** What other surfaces call the native fields, and what they have beside them. */
