@@ -4,16 +4,19 @@ import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.
 import { profile } from "../graph/profile.ts";
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { printResults, type Result } from "./bench/measure.ts";
+import { benchMemory } from "./bench/memory.ts";
 import { benchPictures, make } from "./bench/pictures.ts";
 import { benchEventLoop, benchFirstPicture } from "./bench/server.ts";
 
-const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
+const help =
+  `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile] [--memory]
 
   --model       by name or folder (default: MODEL, else ${defaultModel})
   --gpu         adapter by index or part of its name
   --runs N      counted runs of each measurement (default: 5)
   --only TEXT   first, pictures or loop: only that
   --profile     where the time of a step and of the decoder goes, by kernel and workgroups
+  --memory      memory of a picture at Stable Diffusion 1.5's size, whose blank weights are written to .cache first
 `;
 
 /** The picture's two plans by kernel: time, share, rates. */
@@ -47,6 +50,7 @@ interface CommandLine {
   runs: number;
   only: string;
   profile: boolean;
+  memory: boolean;
 }
 
 /** The groups of measurements, by what `--only` takes. */
@@ -61,10 +65,10 @@ function parse(args: string[]): CommandLine | undefined {
   const text = { type: "string" } as const, flag = { type: "boolean" } as const;
   const { values } = parseFlags({
     args,
-    options: { model: text, gpu: text, runs: text, only: text, profile: flag, help: flag },
+    options: { model: text, gpu: text, runs: text, only: text, profile: flag, memory: flag, help: flag },
   });
   if (values.help) return undefined;
-  const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false } = values;
+  const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false, memory = false } = values;
   if (!/^[1-9]\d{0,5}$/.test(runs)) {
     throw new UsageError(`Cannot use --runs ${JSON.stringify(runs)}, a whole number from 1 would do`);
   }
@@ -75,7 +79,7 @@ function parse(args: string[]): CommandLine | undefined {
   const modelsDir = Deno.env.get("MODELS_DIR");
   const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
   const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
-  return { model, gpu, runs: Number(runs), only, profile };
+  return { model, gpu, runs: Number(runs), only, profile, memory };
 }
 
 /** Runs the command and resolves with its exit code: 0, or 2 for what was asked wrongly. */
@@ -90,6 +94,8 @@ async function bench(args: string[]): Promise<number> {
   }
   if (!commandLine) {
     console.log(help);
+  } else if (commandLine.memory) {
+    await benchMemory(commandLine.gpu);
   } else if (commandLine.profile) {
     await printProfile(commandLine.model, commandLine.gpu, commandLine.runs);
   } else {

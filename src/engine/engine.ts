@@ -1,6 +1,7 @@
 /** One device and the models on it, making one picture at a time: what the Worker wraps in messages. */
 import { openModel } from "../checkpoint/model.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
+import { GpuOutOfMemoryError } from "../gpu/errors.ts";
 import { defaultBudget } from "./budget.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
 import { lowerFirst } from "./fields.ts";
@@ -8,6 +9,7 @@ import { listModels, type ModelHomes } from "./locate.ts";
 import { type Backend, createBackend } from "./model.ts";
 import type { EngineInfo, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
+import { formatBytes } from "./residency.ts";
 import { type Progress, RefusedError, ServedModel } from "./served_model.ts";
 
 export { type Progress, RefusedError } from "./served_model.ts";
@@ -109,7 +111,21 @@ export class Engine implements Disposable {
    * @throws {RefusedError} when the request cannot be run as it is.
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
-    yield* this.#model(request.model).generate(request, signal);
+    try {
+      yield* this.#model(request.model).generate(request, signal);
+    } catch (error) {
+      if (error instanceof GpuOutOfMemoryError) this.#shrink();
+      throw error;
+    }
+  }
+
+  /** The device has less memory than was thought. */
+  #shrink(): void {
+    const { residency } = this.backend;
+    residency.shrink();
+    this.config.log(
+      `${this.info.adapter.name} is out of memory: ${formatBytes(residency.budget)} of it are used from now on`,
+    );
   }
 
   /** Gives all device memory back; the next request brings what it needs from the page cache. */

@@ -37,6 +37,7 @@ export function createBackend(device: Device, precision: Precision, { budget = I
     weightType: precision,
     operandType: precision,
     hiddenType: "f32",
+    maxBytes: device.maxBinding,
   };
   const residency = new Residency(device.memory, budget);
   return { device, precision, target, vaeTarget: { ...target, hiddenType: precision }, residency };

@@ -61,6 +61,9 @@ export abstract class Resident {
   }
 }
 
+/** Of what a device could not hold, what is tried next. */
+const triedShare = 0.9;
+
 export class Residency {
   /** Least recently used first. */
   readonly #residents = new Set<Resident>();
@@ -69,8 +72,23 @@ export class Residency {
   /** Called after something has come or gone. */
   changed: () => void = () => {};
 
+  #budget: number;
+
   /** `budget` in bytes of device memory; without one nothing has to leave. */
-  constructor(readonly memory: Memory, readonly budget: number = Infinity) {}
+  constructor(readonly memory: Memory, budget: number = Infinity) {
+    this.#budget = budget;
+  }
+
+  /** Bytes of device memory that may be used at once. */
+  get budget(): number {
+    return this.#budget;
+  }
+
+  /** Frees everything after the device had no more memory: from now on a little less than was in use is all there is. */
+  shrink(): void {
+    this.#budget = Math.floor(Math.min(this.#budget, triedShare * this.memory.used));
+    this.clear();
+  }
 
   /** What is on the device, least recently used first. */
   get residents(): Iterable<Resident> {

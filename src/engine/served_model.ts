@@ -2,6 +2,7 @@
 import { basename, resolve } from "node:path";
 import type { ModelFolder } from "../checkpoint/folder.ts";
 import { openModel } from "../checkpoint/model.ts";
+import { GpuOutOfMemoryError } from "../gpu/errors.ts";
 import {
   createTrajectory,
   defaultEta,
@@ -110,7 +111,8 @@ export class ServedModel implements Disposable {
       }
       yield { type: "done", timing: this.pipeline.timing };
     } catch (error) {
-      this.pipeline.clear(); // a plan may be half made: the next job makes its own
+      // A plan may be half made: the next job makes its own. What was in use when memory ran out the engine wants to see.
+      if (!(error instanceof GpuOutOfMemoryError)) this.pipeline.clear();
       throw error;
     }
   }

@@ -20,6 +20,8 @@ export interface Target {
    * over few values amplifies their rounding (measured: 1×1 pixels, two channels a group, 6e-3 of the U-Net's output).
    */
   hiddenType: "f32" | "f16";
+  /** Bytes that a value may have, where there is a bound: layers whose values would be larger take their rows in parts. */
+  maxBytes?: number;
   /** Whether convolutions find, beyond an edge of their picture, the opposite one: for pictures that tile. */
   wraps?: boolean;
 }

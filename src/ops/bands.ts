@@ -98,6 +98,24 @@ export function bandNorm(
   });
 }
 
+/**
+ * `layer` of `x` [..., channels], row by row the same: in as few parts of its rows as it takes for values of `channels` to
+ * keep the bound of the graph's target, and at once where there is none.
+ */
+export function inParts(x: Value, channels: number, layer: (part: Value) => Value): Value {
+  const rows = rowsOf(x.shape), { maxBytes = Infinity } = x.graph.target;
+  const most = Math.floor(maxBytes / storageBytes([1, channels], x.dtype));
+  if (rows <= most) return layer(x);
+  const picture = [x.view([1, rows, 1, x.shape.at(-1)!])], size = Math.ceil(rows / Math.ceil(rows / most));
+  const parts: Value[] = [];
+  for (let first = 0; first < rows; first += size) {
+    const window = { band: 0, first, rows: Math.min(size, rows - first), left: 0, right: 0 };
+    parts.push(layer(bandWindow(picture, window)));
+  }
+  const whole = joinBands(parts);
+  return whole.view([...x.shape.slice(0, -1), whole.shape.at(-1)!]);
+}
+
 /** The whole picture [1, height, width, channels]. */
 export function joinBands(bands: Bands): Value {
   const [{ graph, dtype, shape: [, , width, channels] }] = bands;

@@ -133,6 +133,23 @@ Deno.test("a request may name any model there is a folder of, and gets that mode
   }
 });
 
+Deno.test("a device that runs out of memory fails the job, and gets a budget that it keeps", async () => {
+  const lines: string[] = [];
+  using engine = await Engine.open({ model: tiny, precision: "f32", budget: 2 ** 40, log: (line) => lines.push(line) });
+  const error = new GPUOutOfMemoryError("Not enough memory left");
+  const events = engine.generate(request, new AbortController().signal);
+  await events.next();
+  const { used } = engine.memory;
+  engine.device.gpu.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error }));
+  await rejects(Array.fromAsync(events), { name: "GpuOutOfMemoryError", message: "Not enough memory left" });
+  const { budget, residents } = engine.memory;
+  ok(budget !== undefined && budget > 0.5 * used && budget < 2 * used, `${budget} of ${used} bytes`);
+  deepStrictEqual(residents, []);
+  match(lines.at(-1)!, / is out of memory: [\d.]+ MiB of it are used from now on$/);
+  deepStrictEqual(await make(engine), before);
+  ok(engine.memory.used <= budget);
+});
+
 Deno.test("without a job for as long as keep_alive says, all device memory is given back; the next job brings it back", async () => {
   const engine = createEngine({ model: tiny, precision: "f32", keepAlive: 0 });
   const run = async (id: string, keepAlive?: number) => {

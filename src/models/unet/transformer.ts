@@ -3,6 +3,7 @@ import type { Value } from "../../graph/graph.ts";
 import { Conv2d, GroupNorm, LayerNorm, Linear } from "../../nn/layers.ts";
 import { Module } from "../../nn/module.ts";
 import { attention } from "../../ops/attention.ts";
+import { inParts } from "../../ops/bands.ts";
 import { add, geglu } from "../../ops/elementwise.ts";
 
 class Attention extends Module {
@@ -48,7 +49,8 @@ class FeedForward extends Module {
   }
 
   forward(x: Value): Value {
-    return this.net[2].forward(this.net[0].forward(x));
+    // Eight times as many channels are the U-Net's largest value: a picture of 1024×1024 has more than most devices bind.
+    return inParts(x, 8 * x.shape.at(-1)!, (part) => this.net[2].forward(this.net[0].forward(part)));
   }
 }
 

@@ -1,5 +1,6 @@
 /** Pictures in bands of rows: what their convolutions read, norms over all of them, and the whole picture again. */
-import { bandNorm, bandWindow, joinBands } from "../../../src/ops/bands.ts";
+import { bandNorm, bandWindow, inParts, joinBands } from "../../../src/ops/bands.ts";
+import { silu as siluOp } from "../../../src/ops/elementwise.ts";
 import type { Shape } from "../../../src/tensor/shape.ts";
 import { silu } from "../../reference/activations.ts";
 import { join, window } from "../../reference/bands.ts";
@@ -97,6 +98,30 @@ export const bandNormTable: Table = {
   op: "bandNorm() and bandWindow()",
   bounds: { f32: 2e-6, f16: f16Rounding },
   cases: windowCases(true),
+};
+
+/** A layer without weights: the parts join to what it makes of all rows. */
+export const inPartsTable: Table = {
+  op: "inParts()",
+  bounds: { f32: 2e-7, f16: f16Rounding },
+  cases: [1, 2, 3, 40].map((parts): Case => {
+    const shape = [2, 39, 10];
+    return {
+      name: `[${shape}] in ${parts} parts or more`,
+      inputs: { x: { shape, stored: "operand" } },
+      record({ x }) {
+        const bytes = x.storage.bytes / parts;
+        x.graph.target.maxBytes = bytes;
+        const y = inParts(x, 10, (part) => {
+          if (part.storage.bytes > bytes) throw new RangeError(`a part has ${part.storage.bytes} of ${bytes} bytes`);
+          return siluOp(part);
+        });
+        x.graph.target.maxBytes = undefined;
+        return { y };
+      },
+      reference: ({ x }) => ({ y: map(x, silu) }),
+    };
+  }),
 };
 
 export const joinBandsTable: Table = {
