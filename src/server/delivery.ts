@@ -85,19 +85,12 @@ export function previewsIn(fields: ReadonlyMap<string, unknown>): number {
   return Number(fields.get("previews") ?? 0) || 0;
 }
 
-/**
- * Refuses several pictures in a format that holds one; the fields have been parsed before.
- *
- * @throws RequestError
- */
-export function checkCount(fields: ReadonlyMap<string, unknown>, { format }: Delivery): void {
-  const count = Number(fields.get("n") ?? 1) * Number(fields.get("n_iter") ?? 1);
-  if (count <= 1 || manyFormats.includes(format)) return;
-  const name = Number(fields.get("n") ?? 1) > 1 ? "n" : "n_iter";
-  throw new RequestError(
-    name,
-    `Field ${name} asks for ${count} pictures and format ${format} holds one, ${manyFormats.join(", ")} would do`,
-  );
+/** @throws RequestError where there are several pictures and the format holds one */
+export function checkCount(pictures: number, { format }: Delivery): void {
+  if (pictures === 1 || manyFormats.includes(format)) return;
+  const message = `Field n asks for ${pictures} pictures in format ${format}, which holds one, ` +
+    `format ${manyFormats.join(" or ")} would do`;
+  throw new RequestError("n", message);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** `/generate`: a request in, its picture out, in any of the formats. */
 import { type Context, Hono } from "hono";
+import { pictureCount } from "../engine/tasks.ts";
 import { answerWith } from "./answer/mod.ts";
 import { checkCount, previewsIn } from "./delivery.ts";
 import { cacheHeaders, etagOf, matches } from "./etag.ts";
@@ -16,7 +17,7 @@ export function generateRoutes(surface: Surface): Hono<Env> {
     if (c.req.raw.method === "HEAD") throw notAllowed(c.req.path, "HEAD", "GET, POST");
     const { order, delivery, info, fields } = await readOrder(c, surface);
     try {
-      checkCount(fields, delivery);
+      checkCount(pictureCount(order.parsed.request), delivery);
       const etag = c.req.method === "GET"
         ? etagOf(fields, { ...delivery, weights: () => weightsOf(surface, info.model.name), info })
         : undefined;

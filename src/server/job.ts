@@ -1,6 +1,6 @@
 /** One request on its way: its state, the events so far, its pictures, and who still waits for them. */
 import type { GenerateRequest } from "../engine/request.ts";
-import { detachPictures } from "../engine/tasks.ts";
+import { detachPictures, outputSize } from "../engine/tasks.ts";
 import { Broadcast } from "./broadcast.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -87,8 +87,7 @@ export class Job {
 
   /** Pixels of its pictures. */
   get size(): { width: number; height: number } {
-    const { width, height } = this.request;
-    return { width, height };
+    return outputSize(this.request);
   }
 
   /** Fires when the job is to be given up. */

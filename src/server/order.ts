@@ -2,8 +2,7 @@
 import type { Context } from "hono";
 import type { EngineInfo } from "../engine/protocol.ts";
 import { parseRequest, RequestError } from "../engine/request.ts";
-import { pictureCount } from "../engine/tasks.ts";
-import { type Delivery, manyFormats, takeDelivery } from "./delivery.ts";
+import { type Delivery, takeDelivery } from "./delivery.ts";
 import type { Order } from "./jobs.ts";
 import { digestOf } from "./jobs.ts";
 import { type Env, infoOf, readyInfo, type Surface } from "./surface.ts";
@@ -35,7 +34,6 @@ export async function readOrder(c: Context<Env>, surface: Surface): Promise<Read
     const delivery = takeDelivery(fields, c.req.header("accept") ?? null);
     const info = await infoOf(surface, fields);
     const parsed = parseRequest(fields, info);
-    checkCount(pictureCount(parsed.request), delivery);
     const idempotency = idempotencyOf(c, fields);
     const { detach: detached, priority, timeoutMs } = delivery;
     const order = { parsed, owner: c.get("owner"), detached, priority, timeoutMs, idempotency, release };
@@ -44,14 +42,6 @@ export async function readOrder(c: Context<Env>, surface: Surface): Promise<Read
     release();
     throw error;
   }
-}
-
-/** @throws RequestError where there are several pictures and the format holds one */
-function checkCount(pictures: number, { format }: Delivery): void {
-  if (pictures === 1 || manyFormats.includes(format)) return;
-  const message = `Field n asks for ${pictures} pictures in format ${format}, which holds one, ` +
-    `format ${manyFormats.join(" or ")} would do`;
-  throw new RequestError("n", message);
 }
 
 /** What the header Idempotency-Key stands for, where there is one. @throws RequestError */

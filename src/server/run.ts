@@ -1,7 +1,7 @@
 /** Runs one job: reads its picture, waits for its turn, and turns what the engine tells into pictures and news. */
 import type { Engine, JobProgress } from "../engine/client.ts";
 import type { GenerateRequest } from "../engine/request.ts";
-import { attachPictures, outputSize, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
+import { attachPictures, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
 import type { PictureFiles, PictureReader } from "../image/read.ts";
 import { concat } from "../png/chunk.ts";
 import { encodePng } from "../png/encode.ts";
@@ -98,7 +98,7 @@ type Rows = Extract<JobProgress, { type: "rows" }>;
 
 /** Encodes the job's pictures, one after the other, from the rows as they come. */
 async function collect(job: Job, rows: AsyncGenerator<Rows, void>): Promise<void> {
-  const { width, height } = outputSize(job.request);
+  const { width, height } = job.size;
   try {
     for (const [index, { infotext, pieces }] of job.pictures.entries()) {
       const text = { parameters: infotext };

@@ -3,6 +3,7 @@
 import urllib.request
 
 import openai
+from PIL import Image, ImageChops, ImageStat
 from common import PROMPT, URL, decoded, done, gradient, opened, png, raises
 
 client = openai.OpenAI(base_url=f"{URL}/v1", api_key="any", max_retries=0)
@@ -31,7 +32,12 @@ events = list(client.images.generate(model="tiny", stream=True, partial_images=2
 assert events[-1].type == "image_generation.completed" and events[-1].size == "128x128", events[-1]
 assert all(event.type == "image_generation.partial_image" and event.b64_json for event in events[:-1])
 assert decoded(events[-1].b64_json).tobytes() == decoded(first).tobytes()
-done(f"a stream, with {len(events) - 1} partial pictures")
+assert len(events) == 3, [event.type for event in events]
+done("a stream with partial pictures")
+
+answer = client.images.generate(n=2, **SMALL)
+assert answer.data[0].b64_json == first and "Seed: 2" in decoded(answer.data[1].b64_json).info["parameters"]
+done("several pictures")
 
 picture = ("in.png", png(gradient()), "image/png")
 for image in (picture, [picture]):
@@ -39,7 +45,16 @@ for image in (picture, [picture]):
     assert "Denoising strength: 0.75" in decoded(answer.data[0].b64_json).info["parameters"]
 events = list(client.images.edit(image=picture, stream=True, **SMALL))
 assert events[-1].type == "image_edit.completed"
-done("edits")
+# What is transparent is painted: the left half here.
+mask = gradient()
+mask.putalpha(Image.new("L", mask.size, 255))
+mask.paste((0, 0, 0, 0), (0, 0, 64, 128))
+answer = client.images.edit(image=picture, mask=("mask.png", png(mask), "image/png"), **SMALL)
+before, after = gradient(), decoded(answer.data[0].b64_json)
+difference = ImageStat.Stat(ImageChops.difference(before, after).crop((80, 0, 128, 128))).mean
+painted = ImageStat.Stat(ImageChops.difference(before, after).crop((0, 0, 48, 128))).mean
+assert max(painted) > 2 * max(difference), (painted, difference)
+done("edits, with a mask too")
 
 answer = client.images.create_variation(image=picture, size="128x128", extra_body={"steps": 4})
 decoded(answer.data[0].b64_json)

@@ -5,6 +5,7 @@ import time
 from urllib.parse import urlparse
 
 import webuiapi
+from PIL import Image
 from common import PROMPT, URL, done, gradient, opened, png, raises
 
 address = urlparse(URL)
@@ -41,6 +42,19 @@ result = api.img2img(images=[gradient()], prompt=PROMPT, denoising_strength=0.6,
 assert result.info["denoising_strength"] == 0.6
 opened(png(result.image))
 done("img2img")
+
+result = api.img2img(images=[gradient()], mask_image=Image.new("L", (128, 128), 255), inpaint_full_res=False, prompt=PROMPT, **SMALL)
+opened(png(result.image))
+done("inpainting")
+
+result = api.txt2img(prompt=PROMPT, batch_size=2, n_iter=2, **SMALL)
+assert len(result.images) == 4 and result.info["all_seeds"] == [3, 4, 5, 6], result.info
+assert result.images[0].tobytes() != result.images[3].tobytes()
+done("batches")
+
+result = api.txt2img(prompt=PROMPT, enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.7, **SMALL)
+opened(png(result.image), size=(192, 192))
+done("a second, larger pass")
 
 assert api.extra_single_image(image=first, upscaler_1="None").image.size == (128, 128)
 done("extra-single-image without an upscaler")

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fieldsOf } from "../../src/engine/request.ts";
+import { fieldsOf, fileFields } from "../../src/engine/request.ts";
 import { deliveryFields } from "../../src/server/delivery.ts";
 import { info } from "./fake_engine.ts";
 import { serve } from "./serve.ts";
@@ -12,7 +12,7 @@ Deno.test("/openapi.json describes every field that a request has, with its boun
   using server = serve();
   const { openapi, paths, components } = await documentOf(server);
   assert.equal(openapi, "3.1.0");
-  const names = [...Object.keys(fieldsOf(info)), ...Object.keys(deliveryFields), "init_image"].toSorted();
+  const names = [...Object.keys(fieldsOf(info)), ...Object.keys(deliveryFields), ...fileFields].toSorted();
   assert.deepEqual(Object.keys(components.schemas.Request.properties).toSorted(), names);
   assert.deepEqual(paths["/generate"].get.parameters.map(({ name }: { name: string }) => name).toSorted(), names);
   const { steps } = components.schemas.Request.properties;

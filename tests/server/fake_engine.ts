@@ -32,12 +32,19 @@ export class FakeJob {
     this.controller.enqueue({ type: "step", id: this.id, step, steps: this.request.steps, ms: 1 });
   }
 
-  /** Sends the rows from `top` on, of a picture in which every sample is the seed's last byte. */
-  rows(top: number, rows: number): void {
+  /** Sends a view of one eighth of the size, in which every sample is the step. */
+  preview(step: number, image = 0): void {
+    const [width, height] = [this.request.width / 8, this.request.height / 8];
+    const pixels = new Uint8Array(width * height * 3).fill(step);
+    this.controller.enqueue({ type: "preview", id: this.id, image, step, width, height, pixels });
+  }
+
+  /** Sends the rows from `top` on, of a picture in which every sample is its seed's last byte. */
+  rows(top: number, rows: number, image = 0): void {
     const { width, height, seed } = this.request;
-    const picture = filterRows(new Uint8Array(width * height * 3).fill(seed & 0xff), width);
+    const picture = filterRows(new Uint8Array(width * height * 3).fill((seed + image) & 0xff), width);
     const bytes = picture.slice(top * (1 + 3 * width), (top + rows) * (1 + 3 * width));
-    this.controller.enqueue({ type: "rows", id: this.id, image: 0, top, rows, bytes });
+    this.controller.enqueue({ type: "rows", id: this.id, image, top, rows, bytes });
   }
 
   done(): void {
@@ -58,7 +65,10 @@ export class FakeJob {
   run(): void {
     this.start();
     for (let step = 1; step <= this.request.steps; step++) this.step(step);
-    for (let top = 0; top < this.request.height; top += 16) this.rows(top, Math.min(16, this.request.height - top));
+    const { height, n = 1, iterations = 1 } = this.request;
+    for (let image = 0; image < n * iterations; image++) {
+      for (let top = 0; top < height; top += 16) this.rows(top, Math.min(16, height - top), image);
+    }
     this.done();
   }
 }

@@ -1,11 +1,15 @@
 /** The answer of `progress`. */
+import { encodeBase64 } from "@std/encoding";
 import type { Job } from "../job.ts";
 import { timestampOf } from "./result.ts";
 
 /** How far the first of these jobs is, which is the one that runs if any does; nothing at all where there is none. */
-export function progressOf(jobs: readonly Job[], estimatedMs: number) {
+export function progressOf(
+  jobs: readonly Job[],
+  { estimatedMs, withImage }: { estimatedMs: number; withImage: boolean },
+) {
   const job = jobs.find(({ status }) => status === "running") ?? jobs[0];
-  const steps = job?.steps ?? 0;
+  const steps = job?.steps ?? 0, preview = job?.news.items.findLast(({ type }) => type === "preview");
   const progress = !job ? 0 : Math.min(1, 0.01 + (job.status === "running" ? job.step / steps : 0));
   return {
     progress,
@@ -21,7 +25,7 @@ export function progressOf(jobs: readonly Job[], estimatedMs: number) {
       sampling_step: job?.step ?? 0,
       sampling_steps: steps,
     },
-    current_image: null,
+    current_image: preview?.type === "preview" && withImage ? encodeBase64(preview.png) : null,
     textinfo: null,
   };
 }

@@ -45,7 +45,7 @@ function plain(value: unknown): unknown {
 }
 
 function infoOf(job: Job, { model }: EngineInfo) {
-  const { request } = job;
+  const { request, size } = job;
   const seeds = job.error || job.expired ? [request.seed] : job.pictures.map(({ seed }) => seed);
   const infotexts = job.error || job.expired ? [] : job.pictures.map(({ infotext }) => infotext);
   return {
@@ -58,12 +58,12 @@ function infoOf(job: Job, { model }: EngineInfo) {
     subseed: -1,
     all_subseeds: seeds.map(() => -1),
     subseed_strength: 0,
-    width: request.width,
-    height: request.height,
+    width: size.width,
+    height: size.height,
     sampler_name: samplerLabelOf(request.sampler),
     cfg_scale: request.guidanceScale,
     steps: request.steps,
-    batch_size: seeds.length,
+    batch_size: request.n ?? 1,
     restore_faces: false,
     face_restoration_model: null,
     sd_model_name: model.name,

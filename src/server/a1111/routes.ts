@@ -60,7 +60,8 @@ export function a1111Routes(surface: Surface): Hono<Env> {
   app.get("/progress", (c) => {
     const asked = c.req.query("id");
     const active = activeJobs(c).filter((job) => asked === undefined || isNamed(job, asked));
-    return c.json(progressOf(active, jobs.estimatedMs));
+    const withImage = c.req.query("skip_current_image") !== "true";
+    return c.json(progressOf(active, { estimatedMs: jobs.estimatedMs, withImage }));
   });
   app.post("/interrupt", (c) => {
     const asked = c.req.query("id");

@@ -22,7 +22,7 @@ const usual: Values = {
   eta_noise_seed_delta: 0,
   randn_source: "NV",
   samples_format: "png",
-  show_progress_every_n_steps: -1,
+  show_progress_every_n_steps: 10,
 };
 
 /** Whose random numbers each source stands for: those on a GPU are CUDA's. */
@@ -76,6 +76,8 @@ export class Settings {
     if (values.CLIP_stop_at_last_layers > 1) {
       into.set("clip_skip", values.CLIP_stop_at_last_layers, "CLIP_stop_at_last_layers");
     }
+    const every = values.show_progress_every_n_steps;
+    if (every > 0) into.prefer("previews", Math.floor((Number(into.fields.get("steps")) - 1) / every) || 0);
     if (values.eta_noise_seed_delta !== 0) into.set("eta_noise_seed_delta", values.eta_noise_seed_delta);
   }
 }

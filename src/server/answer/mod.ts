@@ -1,7 +1,6 @@
 /** A job as an answer of any kind. */
 import { encodeBase64 } from "@std/encoding";
 import type { EngineInfo } from "../../engine/protocol.ts";
-import { outputSize } from "../../engine/tasks.ts";
 import type { PictureWriter } from "../../image/write.ts";
 import type { Delivery, Format } from "../delivery.ts";
 import type { Job } from "../job.ts";
@@ -91,9 +90,7 @@ async function jpegOf(job: Job, index: number, { writer, quality }: { writer: Pi
 async function wholeAnswer(job: Job) {
   const images = await Promise.all(job.pictures.map((_, index) => wholePng(job, index)));
   const done = job.over.then(() => job.news.items.findLast((news) => news.type === "done"));
-  const { request: { steps } } = job,
-    { width, height } = outputSize(job.request),
-    seeds = job.pictures.map(({ seed }) => seed);
+  const { request: { steps }, size: { width, height } } = job, seeds = job.pictures.map(({ seed }) => seed);
   return {
     id: job.id,
     images: images.map((image) => encodeBase64(image)),

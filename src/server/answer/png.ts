@@ -1,7 +1,6 @@
 /** A job's picture as one PNG, streamed by bands, or with chunks that tell of its progress in front. */
 import { chunk } from "../../png/chunk.ts";
 import { pngHead } from "../../png/encode.ts";
-import { outputSize } from "../../engine/tasks.ts";
 import type { Job } from "../job.ts";
 import { resumed } from "./body.ts";
 
@@ -26,7 +25,7 @@ export async function streamEarlyPng(job: Job): Promise<AsyncGenerator<Uint8Arra
   const news = job.news.from();
   for await (const { type } of job.news.from()) if (type === "started" || type === "error") break;
   if (job.error) throw job.error;
-  const { width, height } = outputSize(job.request);
+  const { width, height } = job.size;
   const { infotext, pieces } = job.pictures[0];
   const head = pngHead({ width, height, text: { parameters: infotext } });
   return early();

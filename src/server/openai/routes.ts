@@ -4,7 +4,6 @@ import { encodeBase64 } from "@std/encoding";
 import { bodyOf } from "../answer/body.ts";
 import { jobHeaders } from "../answer/headers.ts";
 import { fileOf } from "../answer/mod.ts";
-import { outputSize } from "../../engine/tasks.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
 import { type Env, notAllowed, readyInfo, type Surface } from "../surface.ts";
@@ -73,7 +72,6 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
 }
 
 /** What OpenAI's answers say of the pictures. */
-function describe({ request }: Job, { format, quality }: OpenAiRequest) {
-  const { width, height } = outputSize(request);
+function describe({ size: { width, height } }: Job, { format, quality }: OpenAiRequest) {
   return { output_format: format, size: `${width}x${height}`, quality, background: "opaque" };
 }
