@@ -12,3 +12,9 @@ export type Case =
     /** Once in each precision, on the model of that name, which is loaded when it is asked for. */
     | { on: "model"; model: string; compare(load: () => LoadedModel): AsyncIterable<Measure> }
   );
+
+/** What `make` gives, made when first asked for. */
+export function once<Made>(make: () => Made): () => Made {
+  let made: Made | undefined;
+  return () => made ??= make();
+}

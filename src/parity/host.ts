@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gaussian } from "../tensor/random.ts";
 import { elements, type Shape } from "../tensor/shape.ts";
 import { ClipTokenizer } from "../tokenizer/clip.ts";
-import type { Case } from "./cases.ts";
+import { type Case, once } from "./cases.ts";
 import { differing, type Measure, NotHere, TOLERANCES } from "./compare.ts";
 import { fnv1a32, hash, normal, uniform, weights } from "./hash_weights.ts";
 import { exists, type Fixture, type Goldens } from "./oracle.ts";
@@ -47,12 +47,6 @@ function tokenizerWith(folder: string, pad: number): ClipTokenizer {
   const vocab: Record<string, number> = JSON.parse(Deno.readTextFileSync(join(folder, "vocab.json")));
   const padToken = Object.keys(vocab).find((token) => vocab[token] === pad);
   return new ClipTokenizer({ vocab, merges: Deno.readTextFileSync(join(folder, "merges.txt")), padToken });
-}
-
-/** What `make` gives, made when first asked for. */
-function once<Made>(make: () => Made): () => Made {
-  let made: Made | undefined;
-  return () => made ??= make();
 }
 
 interface RandnCase {

@@ -7,7 +7,7 @@ import { advance, HISTORY_SLOTS, ROW_LENGTH } from "../ops/latents.ts";
 import { createTrajectory, findSampler, type SamplerName, type SchedulerJson } from "../samplers/mod.ts";
 import { placeHistory } from "../samplers/history.ts";
 import { type Step, type Trajectory, UnknownSamplerError } from "../samplers/mod.ts";
-import type { Case } from "./cases.ts";
+import { type Case, once } from "./cases.ts";
 import { largestDifference, type Measure, NotHere, TOLERANCES } from "./compare.ts";
 import { normal } from "./hash_weights.ts";
 import { type Fixture, type Goldens, Tensors } from "./oracle.ts";
@@ -34,7 +34,7 @@ interface TrajectoryIndex {
 export function* trajectoryCases(goldens: Goldens): Generator<Case> {
   if (!goldens.schedulers) return;
   const fixture = goldens.schedulers as unknown as Fixture<TrajectoryIndex>;
-  const keys = keyPrefixes(goldens);
+  const keys = keyPrefixes(goldens), floats = once(() => readAll(fixture));
   const measure = (group: string, error: number): Measure => ({ group, error, tolerance: TOLERANCES.schedulers });
   for (const one of fixture.index.cases) {
     const id = `${fixture.id}/${one.name}`;
@@ -42,7 +42,7 @@ export function* trajectoryCases(goldens: Goldens): Generator<Case> {
       id,
       on: "host",
       *compare() {
-        using run = new Run(fixture, one, keys);
+        const run = new Run(floats(), one, keys);
         yield measure("schedulers", run.errorOf(runOnHost(run).latents));
       },
     };
@@ -50,7 +50,7 @@ export function* trajectoryCases(goldens: Goldens): Generator<Case> {
       id,
       on: "device",
       async *compare(device) {
-        using run = new Run(fixture, one, keys);
+        const run = new Run(floats(), one, keys);
         yield measure("schedulers on the GPU", run.errorOfLast(await runOnGpu(run, device)));
       },
     };
@@ -73,16 +73,26 @@ export function toyModel(x: Float32Array, timestep: number): Float32Array {
   return x.map((value, j) => 0.35 * value + 0.25 * Math.sin(timestep / 157 + 0.1 * j) + 0.1 * Math.tanh(value));
 }
 
+/** Every tensor of the fixture by its name: one file of small ones, read once for a thousand cases. */
+type Floats = (name: string) => Float32Array<ArrayBuffer>;
+
+function readAll(fixture: Fixture<TrajectoryIndex>): Floats {
+  using tensors = new Tensors(fixture);
+  const names = ["noise", "init", "x0", ...fixture.index.cases.map(({ trajectory }) => trajectory)];
+  const all = new Map(names.map((name) => [name, tensors.floats(name)]));
+  return (name) => all.get(name)!;
+}
+
 /** One trajectory with its inputs. */
-class Run implements Disposable {
+class Run {
   readonly trajectory: Trajectory;
   readonly start: Float32Array;
-  readonly #tensors: Tensors;
+  readonly #golden: Float32Array<ArrayBuffer>;
   readonly #case: TrajectoryCase;
   readonly #stored: Float32Array;
   #prefix?: string;
 
-  constructor(fixture: Fixture<TrajectoryIndex>, one: TrajectoryCase, readonly keyPrefixes: readonly string[]) {
+  constructor(floats: Floats, one: TrajectoryCase, readonly keyPrefixes: readonly string[]) {
     const { scheduler, options, step_options, steps, strength } = one;
     const sampler = samplerOf(scheduler, options);
     if (!sampler) throw new NotHere(`there is no sampler for ${scheduler}`);
@@ -91,10 +101,10 @@ class Run implements Disposable {
     if (other) throw new NotHere(`steps take no ${other}`);
     this.#case = one;
     this.trajectory = createTrajectory(sampler, options, { steps, strength, eta, churn, churnNoise });
-    this.#tensors = new Tensors(fixture);
-    this.#stored = this.#tensors.floats("noise");
-    const { initialScale, start } = this.trajectory, init = this.#tensors.floats("init");
-    const clean = strength === undefined ? undefined : this.#tensors.floats("x0");
+    this.#golden = floats(one.trajectory);
+    this.#stored = floats("noise");
+    const { initialScale, start } = this.trajectory, init = floats("init");
+    const clean = strength === undefined ? undefined : floats("x0");
     this.start = clean
       ? init.map((n, j) => start.signal * clean[j] + start.noise * n)
       : init.map((n) => initialScale * n);
@@ -111,22 +121,17 @@ class Run implements Disposable {
 
   /** Of the latents before each step and last that are stored. */
   errorOf(latents: Float32Array[]): number {
-    const golden = this.#tensors.floats(this.#case.trajectory), last = latents.length - 1;
+    const last = latents.length - 1;
     const few = last > 100 ? [0, 1, 2, this.#case.steps >> 1, last] : [...latents.keys()];
     const kept = this.#case.rows ?? few;
     const found = new Float32Array(kept.length * this.start.length);
     for (const [i, row] of kept.entries()) found.set(latents[row], i * this.start.length);
-    return largestDifference(found, golden);
+    return largestDifference(found, this.#golden);
   }
 
   /** Of the final latents. */
   errorOfLast(latents: Float32Array): number {
-    const golden = this.#tensors.floats(this.#case.trajectory);
-    return largestDifference(latents, golden.slice(-this.start.length));
-  }
-
-  [Symbol.dispose](): void {
-    this.#tensors[Symbol.dispose]();
+    return largestDifference(latents, this.#golden.slice(-this.start.length));
   }
 }
 
