@@ -1,47 +1,40 @@
 /** `deno task bench`: medians, and ratios to a peer measured in the same run. */
 import { Engine } from "../engine/engine.ts";
 import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
-import { profile } from "../graph/profile.ts";
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { printResults, type Result } from "./bench/measure.ts";
 import { benchMemory } from "./bench/memory.ts";
+import { benchFull, fullGroups, type FullOptions } from "./bench/full.ts";
+import { printProfile } from "./bench/profile.ts";
 import { benchPictures, make } from "./bench/pictures.ts";
 import { benchEventLoop, benchFirstPicture } from "./bench/server.ts";
 
-const help =
-  `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile] [--memory]
+const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
+       deno task bench --memory [--gpu INDEX|NAME]
+       deno task bench --full [--sizes N,N] [--precision f32|f16] [--peer KIND=PATH …] [--gpu …] [--runs N] [--only TEXT] [--profile]
 
   --model       by name or folder (default: MODEL, else ${defaultModel})
   --gpu         adapter by index or part of its name
   --runs N      counted runs of each measurement (default: 5)
-  --only TEXT   first, pictures or loop: only that
-  --profile     where the time of a step and of the decoder goes, by kernel and workgroups
-  --memory      memory of a picture at Stable Diffusion 1.5's size, whose blank weights are written to .cache first
+  --only TEXT   first, pictures or loop: only that; with --full ${fullGroups.join(", ")}
+  --profile     where the time of a step and of the decoder goes, by kernel and workgroups, beside the roofline
+  --memory      memory of a picture at Stable Diffusion 1.5's size, whose weights are written to .cache first
+
+  --full        Stable Diffusion 1.5 at real sizes, with hashed weights that are written to .cache once (4.3 GB with peers)
+  --sizes N,N   sides of its pictures in pixels (default: 256,512)
+  --precision   how it stores numbers (default: f16 where the device has it and is no software adapter)
+  --peer        diffusers=VENV, a virtual environment with torch, diffusers and transformers;
+                sdcpp=PATH, the command of stable-diffusion.cpp; both may be given
 `;
 
 /** The picture's two plans by kernel: time, share, rates. */
-async function printProfile(model: string, gpu: string | undefined, runs: number): Promise<void> {
+async function profilePicture(model: string, gpu: string | undefined, runs: number): Promise<void> {
   using engine = await Engine.open({ model, gpu, log: console.error });
   await make(engine, { steps: 1 });
-  const { width, height } = engine.info.model.defaults;
+  const { width, height } = engine.info.model.defaults, size = `${width}×${height}`;
   const canvas = engine.canvas({ images: 1, height, width });
-  for (const [name, open] of [["guided step", () => canvas.step(2)], ["decode", () => canvas.decode()]] as const) {
-    const plan = await open(), rows = await profile(plan, runs), total = rows.reduce((sum, { ms }) => sum + ms, 0);
-    console.log(
-      `\n${name}, ${width}×${height}: ${plan.report.dispatches} dispatches, ${
-        total.toFixed(0)
-      } ms one kernel at a time`,
-    );
-    console.log("| ms | share | count | GFLOP/s | GB/s | workgroups | kernel |\n|---|---|---|---|---|---|---|");
-    for (const { label, workgroups, count, ms, gflops, gbytes } of rows) {
-      const share = `${(100 * ms / total).toFixed(1)} %`;
-      console.log(
-        `| ${ms.toFixed(2)} | ${share} | ${count} | ${gflops.toFixed(1)} | ${
-          gbytes.toFixed(1)
-        } | ${workgroups} | ${label} |`,
-      );
-    }
-  }
+  const plans = [[`guided step, ${size}`, () => canvas.step(2)], [`decode, ${size}`, () => canvas.decode()]] as const;
+  await printProfile(engine.device, plans, runs);
 }
 
 interface CommandLine {
@@ -51,6 +44,8 @@ interface CommandLine {
   only: string;
   profile: boolean;
   memory: boolean;
+  /** What --full asks for. */
+  full?: FullOptions;
 }
 
 /** The groups of measurements, by what `--only` takes. */
@@ -65,21 +60,50 @@ function parse(args: string[]): CommandLine | undefined {
   const text = { type: "string" } as const, flag = { type: "boolean" } as const;
   const { values } = parseFlags({
     args,
-    options: { model: text, gpu: text, runs: text, only: text, profile: flag, memory: flag, help: flag },
+    options: {
+      ...{ model: text, gpu: text, runs: text, only: text, profile: flag, memory: flag, help: flag },
+      ...{ full: flag, sizes: text, precision: text, peer: { type: "string", multiple: true } },
+    },
   });
   if (values.help) return undefined;
   const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false, memory = false } = values;
   if (!/^[1-9]\d{0,5}$/.test(runs)) {
     throw new UsageError(`Cannot use --runs ${JSON.stringify(runs)}, a whole number from 1 would do`);
   }
-  const names = Object.keys(groups);
+  const names = values.full ? fullGroups : Object.keys(groups);
   if (!names.some((name) => name.includes(only))) {
     throw new UsageError(`Cannot use --only ${JSON.stringify(only)}, ${names.join(", ")} would do`);
   }
+  const full = readFull({ ...values, gpu, only, profile, runs: Number(runs) });
   const modelsDir = Deno.env.get("MODELS_DIR");
   const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
   const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
-  return { model, gpu, runs: Number(runs), only, profile, memory };
+  return { model, gpu, runs: Number(runs), only, profile, memory, full };
+}
+
+/** What --full and the flags that need it ask for; undefined without it. */
+function readFull(
+  { full, sizes = "256,512", precision, peer = [], ...rest }:
+    & { full?: boolean; sizes?: string; precision?: string; peer?: string[] }
+    & Pick<CommandLine, "gpu" | "only" | "profile" | "runs">,
+): FullOptions | undefined {
+  if (!full) {
+    if (peer.length > 0) throw new UsageError(`Cannot use --peer without --full, --full --peer ${peer[0]} would do`);
+    return undefined;
+  }
+  if (precision !== undefined && precision !== "f32" && precision !== "f16") {
+    throw new UsageError(`Cannot use --precision ${JSON.stringify(precision)}, f32 or f16 would do`);
+  }
+  const sides = sizes.split(",").map(Number);
+  if (!sides.every((side) => side > 0 && side % 64 === 0)) {
+    throw new UsageError(`Cannot use --sizes ${JSON.stringify(sizes)}, multiples of 64 like 256,512 would do`);
+  }
+  const peers = peer.map((each) => {
+    const [, kind, path] = /^(diffusers|sdcpp)=(.+)$/.exec(each) ?? [];
+    if (path) return { kind: kind as "diffusers" | "sdcpp", path: callersPath(path) };
+    throw new UsageError(`Cannot use --peer ${JSON.stringify(each)}, diffusers=VENV or sdcpp=PATH would do`);
+  });
+  return { ...rest, precision, sides, peers };
 }
 
 /** Runs the command and resolves with its exit code: 0, or 2 for what was asked wrongly. */
@@ -96,8 +120,17 @@ async function bench(args: string[]): Promise<number> {
     console.log(help);
   } else if (commandLine.memory) {
     await benchMemory(commandLine.gpu);
+  } else if (commandLine.full) {
+    try {
+      const results = await benchFull(commandLine.full);
+      if (results.length > 0) printResults(results);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      console.error(error.message);
+      return 2;
+    }
   } else if (commandLine.profile) {
-    await printProfile(commandLine.model, commandLine.gpu, commandLine.runs);
+    await profilePicture(commandLine.model, commandLine.gpu, commandLine.runs);
   } else {
     const results: Result[] = [];
     for (const [name, run] of Object.entries(groups)) {

@@ -10,11 +10,11 @@ export function percentile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))];
 }
 
-/** One line of results: what, the median of `ms`, and the ratio to a peer measured in the same run. */
+/** One line of results: what, the median of `ms`, and the ratios to peers measured in the same run. */
 export interface Result {
   what: string;
   ms: readonly number[];
-  peer?: { name: string; ms: readonly number[] };
+  peers?: readonly { name: string; ms: readonly number[] }[];
 }
 
 /** Milliseconds that `run` takes. */
@@ -42,16 +42,17 @@ export async function alternate(
 
 /** Prints results as a table for BENCHMARKS.md. */
 export function printResults(results: readonly Result[]): void {
-  console.log("| what | median | least … most | runs | peer |\n|---|---|---|---|---|");
-  for (const { what, ms, peer } of results) {
-    const ratio = peer
-      ? `${(median(ms) / median(peer.ms)).toFixed(2)} × ${peer.name} (${format(median(peer.ms))})`
-      : "";
+  console.log("| what | median | least … most | runs | peers |\n|---|---|---|---|---|");
+  for (const { what, ms, peers = [] } of results) {
+    const ratios = peers.filter((peer) => peer.ms.length > 0).map((peer) =>
+      `${(median(ms) / median(peer.ms)).toFixed(2)} × ${peer.name} (${format(median(peer.ms))})`
+    );
     const range = `${format(Math.min(...ms))} … ${format(Math.max(...ms))}`;
-    console.log(`| ${what} | ${format(median(ms))} | ${range} | ${ms.length} | ${ratio} |`);
+    console.log(`| ${what} | ${format(median(ms))} | ${range} | ${ms.length} | ${ratios.join(", ")} |`);
   }
 }
 
-function format(ms: number): string {
+/** A time as people read it. */
+export function format(ms: number): string {
   return ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : ms >= 10 ? `${ms.toFixed(0)} ms` : `${ms.toFixed(2)} ms`;
 }

@@ -1,11 +1,10 @@
 /** Device and host memory of a full-size picture under several budgets. */
 import { fileURLToPath } from "node:url";
 import { formatBytes } from "../../engine/residency.ts";
-import { blankModel } from "./blank_model.ts";
 import type { MemoryResult, MemoryRun } from "./memory_run.ts";
+import { fullModel } from "./sd15.ts";
 
 const GiB = 2 ** 30;
-const cache = fileURLToPath(new URL("../../../.cache", import.meta.url));
 const child = fileURLToPath(new URL("./memory_run.ts", import.meta.url));
 /** Milliseconds between two looks at a process. */
 const interval = 200;
@@ -18,7 +17,7 @@ const runs: Omit<MemoryRun, "model" | "gpu">[] = [
 
 /** Prints a table for BENCHMARKS.md. */
 export async function benchMemory(gpu: string | undefined): Promise<void> {
-  const model = blankModel(cache);
+  const model = fullModel();
   console.log(
     "| size | budget | device memory, peak | host memory beside files, peak | more than the device's | left for others | step | decode |",
   );

@@ -37,5 +37,5 @@ export async function benchPictures(model: string, gpu: string | undefined, runs
   using f16 = await open("f16");
   const { width, height } = f32.info.model.defaults;
   const [single, half] = await alternate(runs, () => make(f32, {}), () => make(f16, {}));
-  return [{ what: `${width}×${height}, 20 steps, f16`, ms: half, peer: { name: "f32", ms: single } }];
+  return [{ what: `${width}×${height}, 20 steps, f16`, ms: half, peers: [{ name: "f32", ms: single }] }];
 }

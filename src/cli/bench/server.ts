@@ -6,20 +6,26 @@ const root = new URL("../../../", import.meta.url);
 
 /**
  * From the start of the process to the end of its first picture: with the driver's shader cache empty, and then full.
- * The cache is a folder of its own, so that the user's stays as it is; only Mesa's drivers know the variable.
+ * The cache is a folder of its own, so that the user's stays as it is; only Mesa's drivers know the variable. `empty` is
+ * called before a cold run, to empty other caches as well.
  */
-export async function benchFirstPicture(model: string, runs: number): Promise<Result[]> {
+export async function benchFirstPicture(
+  model: string,
+  runs: number,
+  { empty = () => Promise.resolve(false) }: { empty?: () => Promise<boolean> } = {},
+): Promise<Result[]> {
   const cold: number[] = [], warm: number[] = [];
   for (let run = 0; run < runs; run++) {
     const cache = await Deno.makeTempDir();
     try {
+      await empty();
       cold.push(await timed(() => generate(model, cache)));
       warm.push(await timed(() => generate(model, cache)));
     } finally {
       await Deno.remove(cache, { recursive: true });
     }
   }
-  return [{ what: "process start to picture, shaders cached", ms: warm, peer: { name: "not cached", ms: cold } }];
+  return [{ what: "process start to picture, shaders cached", ms: warm, peers: [{ name: "not cached", ms: cold }] }];
 }
 
 async function generate(model: string, cache: string): Promise<void> {

@@ -1,0 +1,110 @@
+/** This engine as a contestant: the plans that pictures are made with, one at a time. */
+import { openModel } from "../../checkpoint/model.ts";
+import { Canvas } from "../../engine/canvas.ts";
+import { createBackend, openStableDiffusion, type StableDiffusion } from "../../engine/model.ts";
+import type { Precision } from "../../engine/protocol.ts";
+import { type Device, openDevice } from "../../gpu/device.ts";
+import type { Plan } from "../../graph/plan.ts";
+import { rowFields } from "../../ops/latents.ts";
+import { gaussian } from "../../tensor/random.ts";
+import { elements } from "../../tensor/shape.ts";
+import type { Contestant, Round, Stage } from "./contestant.ts";
+import { timed } from "./measure.ts";
+
+/** A row that leaves the latents as they are, so that every step computes with the same. */
+const ROW: Partial<Record<typeof rowFields[number], number>> = {
+  inputScale: 1,
+  guidanceScale: 7,
+  out: 1,
+  x: 1,
+  saveSlot: -1,
+};
+
+/** What the plans of the stages read, besides weights. */
+const INPUTS: Readonly<Record<Stage, readonly string[]>> = {
+  text: ["ids"],
+  step: ["latents", "noise", "context", "row", "timestep"],
+  decode: ["code"],
+  encode: ["image"],
+};
+
+export class EngineContestant implements Contestant {
+  readonly warmsUp = true;
+  readonly name: string;
+  #canvas?: Canvas;
+
+  private constructor(readonly device: Device, readonly model: StableDiffusion, readonly precision: Precision) {
+    this.name = `ours, ${precision}, ${device.name}`;
+  }
+
+  /** Opens the model folder at `path`; its weights are loaded when they are first needed. */
+  static async open(path: string, options: { gpu?: string; precision?: Precision }): Promise<EngineContestant> {
+    const device = await openDevice({ gpu: options.gpu });
+    const precision = options.precision ?? (device.f16 && !device.software ? "f16" : "f32");
+    const backend = createBackend(device, precision);
+    return new EngineContestant(device, openStableDiffusion(backend, openModel(path), { name: "sd15" }), precision);
+  }
+
+  /** The plan of a stage, its inputs filled with numbers of the usual size. */
+  async plan(side: number, stage: Stage): Promise<Plan> {
+    if (this.#canvas?.size.width !== side) {
+      this.#canvas?.[Symbol.dispose]();
+      this.#canvas = new Canvas(this.model, { images: 1, height: side, width: side });
+    }
+    const plan = await this.#open(this.#canvas, stage);
+    for (const name of INPUTS[stage]) {
+      const { dtype, shape } = plan.named.get(name)!.value, count = elements(shape);
+      if (name === "row") plan.write(name, Float32Array.from(rowFields, (field) => ROW[field] ?? 0));
+      else if (dtype === "u32") plan.write(name, new Uint32Array(count).fill(320));
+      else plan.write(name, gaussian({ seed: 1, rng: "cpu", shape: [count] })());
+    }
+    return plan;
+  }
+
+  async round(side: number, wanted: readonly Stage[]): Promise<Round> {
+    const round: Round = {};
+    for (const stage of wanted) {
+      const plan = await this.plan(side, stage);
+      await this.device.idle();
+      round[stage] = await timed(() => {
+        plan.run();
+        return this.device.idle();
+      });
+    }
+    return round;
+  }
+
+  /** All components anew. */
+  async load(): Promise<number> {
+    this.#canvas?.[Symbol.dispose]();
+    this.#canvas = undefined;
+    let ms = 0;
+    for (const component of Object.values(this.model.components)) {
+      component.evict();
+      await this.device.idle();
+      ms += await timed(() => component.load());
+    }
+    return ms;
+  }
+
+  close(): void {
+    this.#canvas?.[Symbol.dispose]();
+    this.model[Symbol.dispose]();
+    this.device[Symbol.dispose]();
+  }
+
+  #open(canvas: Canvas, stage: Stage): Promise<Plan> {
+    switch (stage) {
+      case "text":
+        return canvas.text(2);
+      case "step":
+        return canvas.step(2);
+      case "decode":
+        return canvas.decode();
+      case "encode":
+        return canvas.encode();
+      default:
+        return stage satisfies never;
+    }
+  }
+}
