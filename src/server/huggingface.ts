@@ -63,11 +63,14 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
   }
 }
 
+/** How base64 of a PNG or JPEG begins, or a data URL of any picture. */
+const pictureText = /^(data:image\/|iVBORw0KGgo|\/9j\/)/;
+
 function translate(wire: Wire): Translation {
   const into = new Translation();
   const parameters = wire.object("parameters");
   const inputs = wire.any("inputs"), prompt = parameters.text("prompt");
-  const fromPicture = inputs instanceof Uint8Array || prompt !== undefined || /^data:image\//.test(`${inputs}`);
+  const fromPicture = inputs instanceof Uint8Array || prompt !== undefined || pictureText.test(`${inputs}`);
   if (fromPicture) into.set("init_image", inputs, "inputs");
   into.set("prompt", fromPicture ? prompt ?? "" : inputs, fromPicture ? "parameters.prompt" : "inputs");
   for (const [parameter, field] of parameterFields) {

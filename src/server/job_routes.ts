@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { bodyOf } from "./answer/body.ts";
 import { headerOf } from "./answer/headers.ts";
-import { answerWith } from "./answer/mod.ts";
+import { answerWith, unbuffered } from "./answer/mod.ts";
 import { eventAfter, newsEvents } from "./answer/news.ts";
 import { takeDelivery } from "./delivery.ts";
 import { errorBody } from "./errors.ts";
@@ -71,7 +71,7 @@ export function resumeEvents(job: Job, { last, signal }: { last?: string; signal
   if (job.isOver && first >= job.news.items.length) return new Response(null, { status: 204 });
   const leave = job.watch(signal);
   return new Response(bodyOf(newsEvents(job, first), leave), {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-job-id": job.id },
+    headers: [["content-type", "text/event-stream"], ["cache-control", "no-store"], ["x-job-id", job.id], unbuffered],
   });
 }
 

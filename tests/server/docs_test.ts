@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fieldsOf, fileFields } from "../../src/engine/request.ts";
 import { deliveryFields } from "../../src/server/delivery.ts";
+import { KeyRing } from "../../src/server/keys.ts";
 import { info } from "./fake_engine.ts";
 import { serve } from "./serve.ts";
 
@@ -17,6 +18,16 @@ Deno.test("/openapi.json describes every field that a request has, with its boun
   assert.deepEqual(paths["/generate"].get.parameters.map(({ name }: { name: string }) => name).toSorted(), names);
   const { steps } = components.schemas.Request.properties;
   assert.deepEqual([steps.minimum, steps.maximum, steps.default], [1, 150, 8]);
+});
+
+Deno.test("the document names the two ways to send a key where one is asked for", async () => {
+  using open = serve();
+  assert.equal((await documentOf(open)).security, undefined);
+  using server = serve({ keys: new KeyRing(["k"]) });
+  const init = { headers: { authorization: "Bearer k" } };
+  const { security, components } = await (await server.send("GET", "/openapi.json", undefined, init)).json();
+  assert.deepEqual(security, [{ bearer: [] }, { basic: [] }]);
+  assert.equal(components.securitySchemes.basic.scheme, "basic");
 });
 
 Deno.test("every reference in the document leads somewhere, and every path of it is there", async () => {

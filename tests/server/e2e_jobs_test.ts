@@ -36,18 +36,24 @@ Deno.test("a job handed in is followed, fetched and given up over HTTP, and its 
   await until(async () => await server.queueLength() === 0);
 });
 
-for (const format of ["sse", "ndjson", "png&early=1"]) {
+for (const [format, step] of [["sse", "event: progress"], ["ndjson", '"progress"'], ["png&early=1", "prGS"]]) {
   Deno.test(`a client that hangs up on format=${format} frees the GPU within a step or two`, async () => {
     await using server = await Server.start();
     const client = new AbortController();
     const response = await server.get(`${query}&steps=150&width=256&height=256&format=${format}`, client);
-    const reader = response.body!.getReader();
-    await reader.read();
+    const reader = response.body!.getReader(), text = new TextDecoder("latin1");
+    const nextStep = async () => {
+      const began = performance.now();
+      while (!text.decode((await reader.read()).value).includes(step));
+      return performance.now() - began;
+    };
+    await nextStep();
+    const stepMs = Math.max(await nextStep(), await nextStep(), await nextStep());
     client.abort();
     reader.read().catch(() => {});
     const freedMs = await until(async () => await server.queueLength() === 0);
-    console.log(`freed after ${freedMs.toFixed(0)} ms`);
-    assert.ok(freedMs < 3_000, `the job went on for ${freedMs} ms`);
+    console.log(`a step takes up to ${stepMs.toFixed(0)} ms, freed after ${freedMs.toFixed(0)} ms`);
+    assert.ok(freedMs < 1000 + 3 * stepMs, `the job went on for ${freedMs} ms, a step takes ${stepMs} ms`);
     assert.equal(server.errors.includes("failed"), false, server.errors);
   });
 }

@@ -11,6 +11,9 @@ import { newsEvents, newsLines } from "./news.ts";
 import { partsType, streamParts } from "./parts.ts";
 import { streamEarlyPng, streamPng, wholePng } from "./png.ts";
 
+/** Tells nginx to pass on every piece as it comes; what a cache is to keep must not have it. */
+export const unbuffered: [name: string, value: string] = ["x-accel-buffering", "no"];
+
 /** What is wanted of a job: `index` is the picture's, where the format holds one. */
 export interface Wanted extends Pick<Delivery, "format" | "early" | "quality"> {
   index?: number;
@@ -42,6 +45,11 @@ export async function answerWith(
     new Response(body, { headers: { "content-type": type, ...jobHeaders(job, { info, ignored }), ...headers } });
   const stream = (pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void>, type: string) =>
     answer(bodyOf(pieces, leave), type);
+  const live = (pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void>, type: string) => {
+    const response = stream(pieces, type);
+    response.headers.set(...unbuffered);
+    return response;
+  };
   let streams = true;
   try {
     switch (format) {
@@ -50,11 +58,11 @@ export async function answerWith(
       case "apng":
         return stream(await streamApng(job, { previews }), "image/apng");
       case "sse":
-        return stream(newsEvents(job), "text/event-stream");
+        return live(newsEvents(job), "text/event-stream");
       case "ndjson":
-        return stream(newsLines(job), "application/x-ndjson");
+        return live(newsLines(job), "application/x-ndjson");
       case "multipart":
-        return stream(await streamParts(job), partsType);
+        return live(await streamParts(job), partsType);
       case "jpeg":
         streams = false;
         return answer(await jpegOf(job, index, { writer, quality }), "image/jpeg");

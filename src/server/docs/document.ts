@@ -29,6 +29,7 @@ const pictureTypes: Schema = Object.fromEntries(["png", "jpeg"].map((name) => [`
 /** What can go wrong with any request for a picture. */
 const failures: Record<string, string> = {
   400: "A field or body that will not do",
+  401: "No key, or an unknown one, where keys are asked for",
   404: "An unknown model, sampler or scheduler",
   408: "A body that does not come",
   409: "A job that was cancelled, or is over",
@@ -42,13 +43,17 @@ const failures: Record<string, string> = {
   504: "The deadline has passed",
 };
 
-/** The document for the model and the device that there are. */
-export function openApi(context: RequestContext): Schema {
+/** The two ways to send a key. */
+const securitySchemes = { bearer: { type: "http", scheme: "bearer" }, basic: { type: "http", scheme: "basic" } };
+
+/** The document for the model and the device that there are; `keys` says whether one is asked for. */
+export function openApi(context: RequestContext, { keys = false } = {}): Schema {
   return {
     openapi: "3.1.0",
     info: { title: "Stable Diffusion on Deno", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
     paths: paths(context),
-    components: { schemas: schemas(context) },
+    components: { schemas: schemas(context), ...(keys && { securitySchemes }) },
+    ...(keys && { security: [{ bearer: [] }, { basic: [] }] }),
   };
 }
 

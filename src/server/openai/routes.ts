@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { encodeBase64 } from "@std/encoding";
 import { bodyOf } from "../answer/body.ts";
 import { jobHeaders } from "../answer/headers.ts";
-import { fileOf } from "../answer/mod.ts";
+import { fileOf, unbuffered } from "../answer/mod.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
 import { type Env, notAllowed, readyInfo, type Surface } from "../surface.ts";
@@ -40,9 +40,11 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
       const headers = () => jobHeaders(job, { info, ignored: parsed.ignored });
       if (wanted.stream) {
         const events = streamImages(job, wanted, { endpoint, describe, writer });
-        return new Response(bodyOf(events, leave), {
+        const response = new Response(bodyOf(events, leave), {
           headers: { "content-type": "text/event-stream", "cache-control": "no-store", ...headers() },
         });
+        response.headers.set(...unbuffered);
+        return response;
       }
       try {
         await job.over;
