@@ -1,4 +1,5 @@
 /** The whole programme: options, the engine's Worker, the server. */
+import { hostBytes } from "./src/engine/budget.ts";
 import { createEngine } from "./src/engine/client.ts";
 import { weightsIdentity } from "./src/engine/identity.ts";
 import { listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
@@ -22,7 +23,7 @@ const engine = createEngine({
   vae: options.vae,
   gpu: options.gpu,
   budget,
-  hostBytes: Deno.systemMemoryInfo().total,
+  hostBytes: hostBytes(),
   keepAlive,
   homes: { modelsDir },
   log: console.error,

@@ -1,5 +1,6 @@
 /** `deno task generate "a prompt" -o out.png`: one picture by the server's own engine, without the server. */
 import { dirname } from "node:path";
+import { hostBytes } from "../engine/budget.ts";
 import { createEngine, EngineError } from "../engine/client.ts";
 import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
 import { encodePictures } from "../engine/picture.ts";
@@ -83,12 +84,12 @@ export async function run(args: string[]): Promise<number> {
 async function generate({ fields, output, model, vae, gpu }: CommandLine): Promise<void> {
   const terminal = Deno.stderr.isTerminal();
   const progress = showProgress({ terminal, write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)) });
-  const modelsDir = Deno.env.get("MODELS_DIR"), hostBytes = Deno.systemMemoryInfo().total;
+  const modelsDir = Deno.env.get("MODELS_DIR");
   const engine = createEngine({
     model: locateModel(callersModel(model), { modelsDir: modelsDir && callersPath(modelsDir) }),
     vae: vae && callersPath(vae),
     gpu,
-    hostBytes,
+    hostBytes: hostBytes(),
     log: console.error,
   });
   using pictures = new PictureReader();

@@ -99,7 +99,7 @@ export function recordEncode(
     wraps: tiling,
     record(graph) {
       const image = graph.input("image", [1, height, width, vae.config.in_channels], backend.precision);
-      graph.keep("moments", vae.encode(image, tiling ? {} : options));
+      graph.keep("moments", vae.encode(image, options));
     },
   };
 }
@@ -168,10 +168,7 @@ export function recordDecode(model: StableDiffusion, size: CanvasSize, options: 
     wraps: size.tiling,
     record(graph) {
       const code = graph.input("code", [1, ...shape], "f32");
-      const image = vae.decode(
-        scale(code, 1 / vae.config.scaling_factor, backend.precision),
-        size.tiling ? {} : options,
-      );
+      const image = vae.decode(scale(code, 1 / vae.config.scaling_factor, backend.precision), options);
       graph.keep("image", image);
       graph.keep("scanlines", filterScanlines(toPixels(image)));
     },
@@ -247,6 +244,7 @@ class State extends Resident {
       this.#buffers = Object.fromEntries(sizes.map(([name, bytes]) => [name, createStorage(device, name, bytes)]));
       this.arrive();
     } else this.use();
+    this.residency.pin(this); // what one stage left in it the next one reads
     return this.#buffers;
   }
 
@@ -285,7 +283,8 @@ class Stage extends Resident {
     const shared = this.#state.load(), graph = record(this.#model, this.#recorder);
     const bytes = planBytes(graph, new Set(Object.keys(shared)));
     await component?.load({ more: bytes, needed: [this.#state] });
-    residency.makeRoom(this.name, bytes, component ? [this.#state, component] : [this.#state]);
+    const freed = residency.makeRoom(this.name, bytes, component ? [this.#state, component] : [this.#state]);
+    if (freed) await device.idle(); // until then WebGPU keeps what was destroyed
     this.#plan = freeze(device, graph, shared);
     this.#bytes = bytes;
     this.arrive();

@@ -93,6 +93,7 @@ export class Pipeline implements Disposable {
 
   /** Runs text, start and all steps; the final latents stay in the canvas. Yields after each step. */
   async *denoise(input: PipelineInput, timings?: Timings): AsyncGenerator<StepEvent, Canvas> {
+    this.model.backend.residency.unpin(); // what a pass before this one made is given in `input`
     const canvas = this.canvas(input), { trajectory: { steps }, guidance = plainGuidance } = input;
     const halves = halvesOf(input.guidanceScale, this.model), places = placeHistory(steps, HISTORY_SLOTS);
     const cut = halves === 2 && steps.some((_, i) => !isGuided(i, steps.length, guidance));
@@ -153,8 +154,9 @@ export class Pipeline implements Disposable {
   /** The colours of what a row took for the clean latents, or of the latents after it where its history holds something else. */
   async #preview(canvas: Canvas, step: Step, { slot }: Place, after: Level, prediction: Prediction = "epsilon") {
     const clean = cleanPrediction(prediction, step.level), isClean = isClose(step, clean);
-    const [images, height, width] = canvas.latentShape, plan = await canvas.preview(isClean ? "history" : "latents");
     const matrix = this.#matrix ??= await this.#fitMatrix(), scale = Math.hypot(after.signal, after.noise);
+    // After what may have made other plans leave.
+    const [images, height, width] = canvas.latentShape, plan = await canvas.preview(isClean ? "history" : "latents");
     plan.write("matrix", isClean ? matrix : matrix.map((weight, i) => i < matrix.length - 4 ? weight / scale : weight));
     plan.run();
     const words = height * Math.ceil(width / 4) * 4, first = isClean ? slot * images * words : 0;

@@ -67,6 +67,7 @@ const triedShare = 0.9;
 export class Residency {
   /** Least recently used first. */
   readonly #residents = new Set<Resident>();
+  readonly #pinned = new Set<Resident>();
   /** How often something was given up for something else. */
   evictions = 0;
   /** Called after something has come or gone. */
@@ -100,23 +101,36 @@ export class Residency {
     this.#residents.add(resident);
   }
 
+  /** Keeps something until {@link unpin}: what it holds cannot be had again. */
+  pin(resident: Resident): void {
+    this.#pinned.add(resident);
+  }
+
+  /** Lets go of everything pinned: the job that it was for is over. */
+  unpin(): void {
+    this.#pinned.clear();
+  }
+
   forget(resident: Resident): void {
+    this.#pinned.delete(resident);
     if (this.#residents.delete(resident)) this.changed();
   }
 
   /**
-   * Evicts until `bytes` more fit the budget, never one of `needed`.
+   * Evicts until `bytes` more fit the budget, never one of `needed` or what is pinned; whether anything had to go.
    * @throws {BudgetError} when they do not fit beside what is needed.
    */
-  makeRoom(what: string, bytes: number, needed: readonly Resident[]): void {
+  makeRoom(what: string, bytes: number, needed: readonly Resident[]): boolean {
+    const before = this.evictions;
     for (const resident of [...this.#residents]) {
-      if (this.memory.used + bytes <= this.budget) return;
-      if (needed.includes(resident) || !this.#residents.has(resident)) continue;
+      if (this.memory.used + bytes <= this.budget) break;
+      if (needed.includes(resident) || this.#pinned.has(resident) || !this.#residents.has(resident)) continue;
       resident.evict();
       this.evictions++;
     }
     const total = this.memory.used + bytes;
     if (total > this.budget) throw new BudgetError(`Cannot run ${what}: it ${overBudget(total, this.budget)}`);
+    return this.evictions > before;
   }
 
   /** Frees everything. */

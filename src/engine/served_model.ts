@@ -114,6 +114,8 @@ export class ServedModel implements Disposable {
       // A plan may be half made: the next job makes its own. What was in use when memory ran out the engine wants to see.
       if (!(error instanceof GpuOutOfMemoryError)) this.pipeline.clear();
       throw error;
+    } finally {
+      this.model.backend.residency.unpin();
     }
   }
 

@@ -76,6 +76,26 @@ Deno.test("components take turns under a small budget: it is never passed, and p
   strictEqual(roomy.memory.evictions, 0);
 });
 
+Deno.test("what later stages of a job read stays, however tight the budget: masks, second passes, previews, batches, tiles", async () => {
+  const mask = Uint8Array.from({ length: 64 * 64 }, (_, i) => i % 64 < 32 ? 255 : 0);
+  const hires = { width: 72, height: 72, steps: 3, strength: 0.7, sampler: "euler", scheduler: "automatic" } as const;
+  const ways: Partial<GenerateRequest>[] = [
+    { hires: { ...hires, upscaler: "Latent" }, previews: 2, steps: 3 },
+    { hires: { ...hires, upscaler: "Lanczos" } },
+    {
+      ...picture,
+      mask,
+      inpaint: { blur: 0, invert: false, fill: "original", onlyMasked: false, padding: 0, soft: false },
+    },
+    { n: 2, tiling: true, guidance: { rescale: 0.5, start: 0, end: 0.5, threshold: 0, percentile: 0.995 } },
+  ];
+  using engine = await open(leastBudget);
+  for (const way of ways) {
+    deepStrictEqual(await make(engine, way), await make(roomy, way), JSON.stringify(Object.keys(way)));
+    ok(engine.memory.peak <= leastBudget);
+  }
+});
+
 Deno.test("a size that does not fit the budget is refused before it starts, with the largest that does, which does", async () => {
   using engine = await open(leastBudget);
   const { evictions, used } = engine.memory;

@@ -9,7 +9,7 @@ const child = fileURLToPath(new URL("./memory_run.ts", import.meta.url));
 /** Milliseconds between two looks at a process. */
 const interval = 200;
 
-/** What is run: image to image of one guided step, so that every stage has its turn. */
+/** What is run: the text, one guided step and the decoder. */
 const runs: Omit<MemoryRun, "model" | "gpu">[] = [
   { precision: "f16", budget: 2.5 * GiB, height: 512, width: 512 },
   { precision: "f16", budget: 2 * GiB, height: 512, width: 512 },

@@ -43,8 +43,7 @@ async function run({ model: path, precision, budget, height, width, gpu }: Memor
     conditional: [prompt],
     unconditional: [prompt],
     guidanceScale: 7.5,
-    trajectory: createTrajectory("euler", {}, { steps: 1, strength: 1 }),
-    initImage: new Uint8Array(3 * height * width),
+    trajectory: createTrajectory("euler", {}, { steps: 1 }),
     noise: gaussian({ seed: 1, rng: "nv", shape: [latent_channels, height / scale, width / scale] }),
   });
   let next = await steps.next();
