@@ -19,7 +19,6 @@ const SPECIAL: Readonly<Record<number, string>> = {
   5: "a depth-to-image model",
   7: "an upscaler",
   8: "an image-editing model",
-  9: "an inpainting model",
 };
 
 /**
@@ -41,7 +40,7 @@ export function openModel(path: string, { vae, config, ...options }: ModelOption
     return model;
   }
   const other = openVAE(vae, options);
-  const [channels, wanted] = [other.config.latent_channels ?? 4, unet.in_channels ?? 4];
+  const channels = other.config.latent_channels ?? 4, wanted = latentChannels(Number(unet.in_channels ?? 4));
   if (channels !== wanted) {
     throw new CheckpointError(
       `Cannot use the VAE ${vae} with ${path}: it makes ${channels} latent channels, the U-Net takes ${wanted}`,
@@ -64,6 +63,11 @@ function openVAE(path: string, options: FolderOptions): Component {
   }
   const files = weightFiles(path, options.prefer ?? "f16");
   return { name: "vae", config, files, tensors: () => openComponent(files, { map: options.map }) };
+}
+
+/** Latent channels of a U-Net: all it takes, or of one for inpainting those beside a mask and as many of a masked picture. */
+function latentChannels(inChannels: number): number {
+  return inChannels === 9 ? 4 : inChannels;
 }
 
 function refuse(path: string, what: string): never {
