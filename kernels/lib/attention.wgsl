@@ -1,13 +1,10 @@
-// What both attention kernels share: y = softmax(q · kᵀ · scale) · v for each head, without storing the scores
+// What all attention kernels share: y = softmax(q · kᵀ · scale) · v for each head, without storing the scores
 // (Dao et al. 2022): keys come in blocks, and sums so far are rescaled whenever a block raises the maximum.
 alias Scalar = f32;
 const CAUSAL = 0u; // 1: a query sees keys up to its own place
 
 struct Shape { queries: u32, keys: u32, heads: u32, size4: u32, scale: f32 } // size4: vec4s of one head
 
-@group(0) @binding(0) var<storage, read> q: array<vec4<Scalar>>;       // [image, query, head, size4]
-@group(0) @binding(1) var<storage, read> k: array<vec4<Scalar>>;       // [image, key, head, size4]
-@group(0) @binding(2) var<storage, read> v: array<vec4<Scalar>>;       // [image, key, head, size4]
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<Scalar>>; // [image, query, head, size4]
 @group(0) @binding(4) var<uniform> shape: Shape;
 

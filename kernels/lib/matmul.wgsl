@@ -1,6 +1,7 @@
 // What every kernel of the matmul family shares: the left matrix is read from a channels-last picture, one row an output
 // pixel and one column a (tap, channel), so that a linear layer is a 1×1 convolution of a picture one pixel high.
-alias Input = f32;    // x and shift
+// Needs a lib/input_*.wgsl.
+alias Shift = f32;
 alias Output = f32;
 alias Residual = f32;
 const SHIFT = 0u;    // 1: adds shift[image], one row of channels (a timestep's) each `shiftRows` output rows
@@ -24,14 +25,13 @@ struct Shape {
   shiftRows: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<Input>>;        // [image, inHeight, inWidth, in4]
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;            // [out4]
-@group(0) @binding(3) var<storage, read> shift: array<vec4<Input>>;    // [image, out4]
+@group(0) @binding(3) var<storage, read> shift: array<vec4<Shift>>;    // [image, out4]
 @group(0) @binding(4) var<storage, read> residual: array<vec4<Residual>>; // [row, out4]
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<Output>>;  // [row, out4]
 @group(0) @binding(6) var<uniform> shape: Shape;
 
-// Where the input pixel of an output row at a tap begins in x, or OUTSIDE where it lies in the padding.
+// Where the input pixel of an output row at a tap begins in x, in vec4s, or OUTSIDE where it lies in the padding.
 const OUTSIDE = 0xffffffffu;
 
 fn inputPixel(row: u32, tap: u32) -> u32 {
@@ -50,10 +50,6 @@ fn inputPixel(row: u32, tap: u32) -> u32 {
   let inY = fullY * shape.inHeight / shape.fullHeight;
   let inX = fullX * shape.inWidth / shape.fullWidth;
   return ((image * shape.inHeight + inY) * shape.inWidth + inX) * shape.in4;
-}
-
-fn loadInput(pixel: u32, channel4: u32) -> vec4f {
-  return select(vec4f(), vec4f(x[select(pixel, 0u, pixel == OUTSIDE) + channel4]), pixel != OUTSIDE);
 }
 
 // y = sum + bias (+ shift) (+ residual)

@@ -1,7 +1,9 @@
 /**
- * A whole file as read-only memory, through the system's own calls. This is the only FFI of the project, and nothing
- * outside `bytes.ts` should use it: an address says nothing about whether it is still mapped.
+ * A whole file as read-only memory, through the system's own calls. Nothing outside `bytes.ts`
+ * should use it: an address says nothing about whether it is still mapped.
  */
+
+import { LibraryError, openLibrary } from "../std/c_library.ts";
 
 /** A mapped file. Reading past `fileBytes()`, or after `close()`, ends the process. */
 export interface Mapping {
@@ -27,43 +29,20 @@ export class MapError extends Error {
  * (never asking for it), or the call fails. FFI is outside Deno's sandbox: check permission to read `path` before.
  */
 export function mapFile(path: string): Mapping {
-  switch (Deno.build.os) {
-    case "windows":
-      return mapWindows(path);
-    case "linux":
-    case "android":
-    case "darwin":
-      return mapPosix(path);
-    default:
-      throw new MapError(`mapping is not supported on ${Deno.build.os}`);
+  try {
+    switch (Deno.build.os) {
+      case "windows":
+        return mapWindows(path);
+      case "linux":
+      case "android":
+      case "darwin":
+        return mapPosix(path);
+      default:
+        throw new MapError(`mapping is not supported on ${Deno.build.os}`);
+    }
+  } catch (error) {
+    throw error instanceof LibraryError ? new MapError(error.message, { cause: error }) : error;
   }
-}
-
-/** The C library by the loader's own name, then where distributions put it: Debian, Fedora, Arch, musl. */
-function libraries(): string[] {
-  if (Deno.build.os === "windows") return ["kernel32.dll", "C:\\Windows\\System32\\kernel32.dll"];
-  if (Deno.build.os === "darwin") return ["/usr/lib/libSystem.B.dylib"];
-  const { arch } = Deno.build;
-  return [
-    "libc.so.6",
-    `/lib/${arch}-linux-gnu/libc.so.6`,
-    "/lib64/libc.so.6",
-    "/usr/lib/libc.so.6",
-    `/lib/ld-musl-${arch}.so.1`,
-    "/system/lib64/libc.so",
-  ];
-}
-
-function openLibrary<const S extends Deno.ForeignLibraryInterface>(symbols: S): Deno.DynamicLibrary<S> {
-  // Asked for, not tried: a refusal must not become a question on the terminal.
-  const granted = libraries().filter((path) => Deno.permissions.querySync({ name: "ffi", path }).state === "granted");
-  if (granted.length === 0) throw new MapError("FFI is not permitted (--allow-ffi)");
-  for (const path of granted) {
-    try {
-      return Deno.dlopen(path, symbols);
-    } catch { /* not here: try the next place */ }
-  }
-  throw new MapError(`no C library was found at ${granted.join(", ")}`);
 }
 
 const POSIX = {

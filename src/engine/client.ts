@@ -1,4 +1,5 @@
 /** The Worker that owns the GPU, as everything outside it sees it: this is the only file that knows there is one. */
+import { useWidestVectors } from "../gpu/vectors.ts";
 import type {
   EngineFailure,
   EngineInfo,
@@ -78,6 +79,7 @@ interface Job {
 export function createEngine(
   { log = () => {}, module = new URL("./worker.ts", import.meta.url), ...options }: EngineOptions,
 ): Engine {
+  useWidestVectors(); // the Worker may not set what its driver reads
   const worker = new Worker(module, { type: "module", name: "engine", deno: { permissions } });
   const jobs = new Map<string, Job>();
   const ready = Promise.withResolvers<EngineInfo>();

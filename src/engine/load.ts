@@ -1,14 +1,16 @@
 /** Weights from the checkpoint to the GPU: as stored from the page cache, packed there, in bounded pieces. */
 import packedBuffer from "../../kernels/lib/packed_buffer.wgsl" with { type: "text" };
+import packedPairs from "../../kernels/lib/packed_pairs.wgsl" with { type: "text" };
 import packedTexture from "../../kernels/lib/packed_texture.wgsl" with { type: "text" };
 import storedSource from "../../kernels/lib/stored.wgsl" with { type: "text" };
 import matmulSource from "../../kernels/repack_matmul.wgsl" with { type: "text" };
+import pairsSource from "../../kernels/repack_pairs.wgsl" with { type: "text" };
 import rowsSource from "../../kernels/repack_rows.wgsl" with { type: "text" };
 import type { ComponentTensors } from "../checkpoint/component.ts";
 import { fitsShape } from "../checkpoint/rename.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Constants, Kernel, type Pipeline, type ShapeValues, writeShape } from "../gpu/kernel.ts";
-import { type Parameter, spread, type Target } from "../graph/graph.ts";
+import { packsPairs, type Parameter, spread, type Target } from "../graph/graph.ts";
 import type { Module } from "../nn/module.ts";
 import { WORKGROUP } from "../ops/elementwise.ts";
 import { elements, formatShape } from "../tensor/shape.ts";
@@ -16,6 +18,7 @@ import { elements, formatShape } from "../tensor/shape.ts";
 const kernels = {
   buffer: new Kernel("repack_matmul", storedSource + packedBuffer + matmulSource),
   texture: new Kernel("repack_matmul texture", storedSource + packedTexture + matmulSource),
+  pairs: new Kernel("repack_pairs", storedSource + packedPairs + pairsSource),
   rows: new Kernel("repack_rows", storedSource + packedBuffer + rowsSource),
 };
 
@@ -56,7 +59,7 @@ export class Weights implements Disposable {
   }
 
   /** A storage texture of whole rows for `texels`. */
-  texture(label: string, texels: number, format: "rgba16float" | "rgba32float"): GPUTexture {
+  texture(label: string, texels: number, format: WeightFormat): GPUTexture {
     const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC;
     const size = [Math.min(texels, textureWidth), Math.ceil(texels / textureWidth)];
     const bytes = textureBytes(texels, format);
@@ -72,7 +75,10 @@ export class Weights implements Disposable {
   }
 }
 
-function textureBytes(texels: number, format: "rgba16float" | "rgba32float"): number {
+/** Of the textures that hold weights: four halves, four floats, or the eight halves of two rows. */
+type WeightFormat = "rgba16float" | "rgba32float" | "rgba32uint";
+
+function textureBytes(texels: number, format: WeightFormat): number {
   const width = Math.min(texels, textureWidth);
   return width * Math.ceil(texels / width) * (format === "rgba16float" ? 8 : 16);
 }
@@ -92,12 +98,15 @@ function packedSize4({ layout, shape }: Parameter): number {
 }
 
 /** Bytes that the parameters of `module` take on the GPU. */
-export function weightsBytes(module: Module, { weightType, weightStorage }: Target): number {
+export function weightsBytes(module: Module, target: Target): number {
+  const { weightType, weightStorage } = target;
   let bytes = 0;
   for (const [, parameter] of module.parameters()) {
     const size4 = packedSize4(parameter), type = parameter.layout === "vector" ? "f32" : weightType;
-    if (parameter.layout === "matmul" && weightStorage === "texture") bytes += textureBytes(size4, textureFormat(type));
-    else bytes += size4 * (type === "f16" ? 8 : 16);
+    if (packsPairs(parameter, target)) bytes += textureBytes(size4 / 2, "rgba32uint");
+    else if (parameter.layout === "matmul" && weightStorage === "texture") {
+      bytes += textureBytes(size4, textureFormat(type));
+    } else bytes += size4 * (type === "f16" ? 8 : 16);
   }
   return bytes;
 }
@@ -211,6 +220,18 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
   if (layout === "matmul") {
     const taps = elements(shape.slice(2)), inner = shape[1], in4 = Math.ceil(inner / 4), out4 = Math.ceil(shape[0] / 4);
     const texels = taps * in4 * 4 * out4;
+    if (packsPairs(parameter, target)) {
+      const resource = parameter.resource = weights.texture(path, texels / 2, "rgba32uint").createView();
+      return (dtype: string, row0: number, rows: number): Packing => {
+        const size4 = taps * in4 * 2 * Math.ceil(rows / 4);
+        return {
+          pipeline: device.pipeline(kernels.pairs, { STORED: storedTypes[dtype].STORED }),
+          destination: resource,
+          shape: { row0, rows, in4, taps, out4, size4 },
+          invocations: size4,
+        };
+      };
+    }
     const { kernel, constants, resource } = target.weightStorage === "texture"
       ? textureMemory(type, texels, weights, path)
       : bufferMemory(device, type, texels, weights, path, kernels.buffer);

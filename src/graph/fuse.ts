@@ -28,8 +28,7 @@ function matmulAdd(made: Dispatch, by: Dispatch, input: string): Dispatch | unde
 function matmulShift(made: Dispatch, by: Dispatch, input: string): Dispatch | undefined {
   if (!made.kernel.name.startsWith("matmul") || by.kernel.name !== "add_row" || input !== "x") return;
   if (made.operands.shift || made.operands.residual) return; // the shift comes before the residual
-  if (by.constants.Row !== made.constants.Input) return;
-  const constants = { ...made.constants, SHIFT: 1 };
+  const constants = { ...made.constants, SHIFT: 1, Shift: by.constants.Row };
   const operands = { ...made.operands, shift: by.operands.row, y: by.operands.y };
   return { ...made, constants, operands, shape: { ...made.shape, shiftRows: by.shape.rowsPerImage } };
 }

@@ -84,6 +84,15 @@ export function storageBytes(shape: Shape, dtype: StorageType): number {
   return rowsOf(shape) * vec4s(shape) * 4 * (dtype === "f16" ? 2 : 4);
 }
 
+/**
+ * Whether a matmul weight is packed two rows a texel: f16 numbers that a subgroup's lanes read from a storage texture, of
+ * whole groups of eight inputs. See kernels/matmul_texture.wgsl.
+ */
+export function packsPairs({ layout, shape }: Parameter, { weightStorage, weightType, subgroupSize }: Target): boolean {
+  return layout === "matmul" && weightStorage === "texture" && weightType === "f16" && subgroupSize > 0 &&
+    shape[1] % 8 === 0;
+}
+
 /** What a binding of a kernel is given; undefined binds a few zeros, for kernels that then do not read it. */
 export type Operand = Value | Parameter | undefined;
 
@@ -94,6 +103,8 @@ export interface Dispatch {
   operands: Record<string, Operand>;
   /** The operand that is written. */
   writes: string;
+  /** Operands that the kernel reads from storage textures: freezing copies them there. */
+  textures: readonly string[];
   constants: Constants;
   shape: ShapeValues;
   workgroups: readonly [number, number, number];
@@ -106,6 +117,8 @@ export interface Dispatch {
 /** What an op records. */
 export interface Recording {
   operands: Record<string, Operand>;
+  /** Names of those values among them that the kernel reads from storage textures. */
+  textures?: readonly string[];
   constants?: Constants;
   shape?: ShapeValues;
   /** Workgroups along x, y, z. */
@@ -155,7 +168,7 @@ export class Graph {
 
   #push(
     kernel: Kernel,
-    { operands, constants = {}, shape = {}, workgroups, loops = 0, flops = 0 }: Recording,
+    { operands, textures = [], constants = {}, shape = {}, workgroups, loops = 0, flops = 0 }: Recording,
     writes: string,
   ): void {
     for (const operand of Object.values(operands)) {
@@ -174,7 +187,7 @@ export class Graph {
         `Cannot dispatch ${kernel.name}: ${loops} loop iterations in one invocation, ${maxLoops} at most`,
       );
     }
-    this.dispatches.push({ kernel, operands, writes, constants, shape, workgroups: [x, y, z], loops, flops });
+    this.dispatches.push({ kernel, operands, writes, textures, constants, shape, workgroups: [x, y, z], loops, flops });
   }
 }
 

@@ -6,7 +6,8 @@ import { readBuffer } from "../gpu/buffer.ts";
 import type { Timings } from "../gpu/timing.ts";
 import { fuse } from "./fuse.ts";
 import { type Graph, type Operand, rowsOf, type Storage, Value, vec4s } from "./graph.ts";
-import { assignSlots, lifetimes } from "./slots.ts";
+import { assignSlots, assignTextures, lifetimes } from "./slots.ts";
+import { createTexture, encodeCopies, textureBytes, textureCopies, type TextureCopy } from "./textures.ts";
 
 /** One dispatch, ready to encode. */
 export interface Launch {
@@ -15,6 +16,8 @@ export interface Launch {
   flops: number;
   /** Bytes of the values it reads and writes, each counted once. */
   bytes: number;
+  /** What is copied to textures before it. */
+  copies: readonly TextureCopy[];
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   workgroups: readonly [number, number, number];
@@ -29,7 +32,7 @@ export function launchKey({ label, workgroups }: Launch): string {
 export interface PlanReport {
   dispatches: number;
   slots: number;
-  /** What the slots take. */
+  /** What the slots take, textures among them. */
   slotBytes: number;
   /** What the same values would take without sharing. */
   unsharedBytes: number;
@@ -55,6 +58,7 @@ export function planBytes(graph: Graph, shared: ReadonlySet<string> = new Set())
   fuse(graph);
   let bytes = 16 + shapesStride * Math.max(1, graph.dispatches.length); // zeros and shapes
   for (const slot of assignSlots(graph.dispatches)) bytes += Math.max(16, slot.bytes);
+  for (const slot of assignTextures(graph.dispatches)) bytes += textureBytes(slot.bytes);
   const named = new Set([...graph.named].filter(([name]) => !shared.has(name)).map(([, { storage }]) => storage));
   for (const storage of named) bytes += Math.max(16, storage.bytes);
   return bytes;
@@ -66,17 +70,22 @@ export function planBytes(graph: Graph, shared: ReadonlySet<string> = new Set())
  */
 export function freeze(device: Device, graph: Graph, shared: Record<string, GPUBuffer> = {}): Plan {
   fuse(graph);
-  const owned: GPUBuffer[] = [];
+  const owned: (GPUBuffer | GPUTexture)[] = [];
   try {
     return bind(device, graph, shared, owned);
   } catch (error) {
-    for (const buffer of owned) device.memory.free(buffer);
+    for (const resource of owned) device.memory.free(resource);
     throw error;
   }
 }
 
-/** {@link freeze} after fusion; every buffer made is added to `owned` at once. */
-function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, owned: GPUBuffer[]): Plan {
+/** {@link freeze} after fusion; all memory made is added to `owned` at once. */
+function bind(
+  device: Device,
+  graph: Graph,
+  shared: Record<string, GPUBuffer>,
+  owned: (GPUBuffer | GPUTexture)[],
+): Plan {
   const allocate = (label: string, bytes: number, kind: MemoryKind = "named"): GPUBuffer => {
     const buffer = createStorage(device, label, bytes, kind);
     owned.push(buffer);
@@ -88,6 +97,13 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
     const buffer = allocate(`slot ${i}`, slot.bytes, "slots");
     for (const { storage } of slot.tenants) memory.set(storage, buffer);
   }
+  const textures = new Map<Storage, GPUTexture>();
+  const textureSlots = assignTextures(graph.dispatches);
+  for (const [i, slot] of textureSlots.entries()) {
+    const texture = createTexture(device, `texture slot ${i}`, slot.bytes);
+    owned.push(texture);
+    for (const { storage } of slot.tenants) textures.set(storage, texture);
+  }
   const named = new Map<string, { value: Value; buffer: GPUBuffer }>();
   let namedBytes = 0;
   for (const [name, value] of graph.named) {
@@ -98,8 +114,9 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
   }
 
   const zeros = allocate("zeros", 16);
-  const resource = (operand: Operand): GPUBindingResource => {
+  const resource = (operand: Operand, fromTexture: boolean): GPUBindingResource => {
     if (operand === undefined) return { buffer: zeros };
+    if (operand instanceof Value && fromTexture) return textures.get(operand.storage)!.createView();
     if (operand instanceof Value) return { buffer: memory.get(operand.storage)! };
     if (!operand.resource) throw new RangeError("Cannot freeze a graph whose parameters are not loaded");
     return operand.resource;
@@ -109,6 +126,7 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
   const usage = UNIFORM | COPY_DST;
   const uniforms = device.memory.buffer("named", { label: "shapes", size: shapes.byteLength, usage });
   owned.push(uniforms);
+  const copied = textureCopies(graph.dispatches);
   const launches = graph.dispatches.map((dispatch, i): Launch => {
     const pipeline: Pipeline = pipelines[i], offset = shapesStride * i;
     writeShape(pipeline, dispatch.shape, shapes, offset);
@@ -116,7 +134,7 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
     const entries = pipeline.bindings.map(({ index, name, layout }): GPUBindGroupEntry => {
       if (layout.buffer?.type === "uniform") return { binding: index, resource: { buffer: uniforms, offset, size } };
       if (!(name in dispatch.operands)) throw new RangeError(`${pipeline.label}: nothing is bound to "${name}"`);
-      return { binding: index, resource: resource(dispatch.operands[name]) };
+      return { binding: index, resource: resource(dispatch.operands[name], dispatch.textures.includes(name)) };
     });
     const bindGroup = device.gpu.createBindGroup({ label: pipeline.label, layout: pipeline.layout, entries });
     const { workgroups, flops } = dispatch;
@@ -124,13 +142,17 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
       Object.values(dispatch.operands).filter((operand) => operand instanceof Value).map(({ storage }) => storage),
     );
     const bytes = [...values].reduce((sum, { bytes }) => sum + bytes, 0);
-    return { label: pipeline.label, pipeline: pipeline.pipeline, bindGroup, workgroups, flops, bytes };
+    const copies = copied[i].map((storage): TextureCopy => {
+      return { source: memory.get(storage)!, target: textures.get(storage)!, bytes: storage.bytes };
+    });
+    return { label: pipeline.label, copies, pipeline: pipeline.pipeline, bindGroup, workgroups, flops, bytes };
   });
   device.gpu.queue.writeBuffer(uniforms, 0, shapes.buffer);
   const report: PlanReport = {
     dispatches: launches.length,
-    slots: slots.length,
-    slotBytes: slots.reduce((sum, slot) => sum + slot.bytes, 0),
+    slots: slots.length + textureSlots.length,
+    slotBytes: slots.reduce((sum, slot) => sum + slot.bytes, 0) +
+      textureSlots.reduce((sum, slot) => sum + textureBytes(slot.bytes), 0),
     unsharedBytes: lifetimes(graph.dispatches).reduce((sum, { storage }) => sum + storage.bytes, 0),
     namedBytes,
   };
@@ -138,13 +160,13 @@ function bind(device: Device, graph: Graph, shared: Record<string, GPUBuffer>, o
 }
 
 export class Plan implements Disposable {
-  readonly #owned: GPUBuffer[];
+  readonly #owned: (GPUBuffer | GPUTexture)[];
 
   constructor(
     readonly device: Device,
     readonly launches: readonly Launch[],
     readonly named: ReadonlyMap<string, { value: Value; buffer: GPUBuffer }>,
-    owned: GPUBuffer[],
+    owned: (GPUBuffer | GPUTexture)[],
     readonly report: PlanReport,
   ) {
     this.#owned = owned;
@@ -159,8 +181,13 @@ export class Plan implements Disposable {
   }
 
   #runFast(encoder: GPUCommandEncoder): void {
-    const pass = encoder.beginComputePass();
-    for (const { pipeline, bindGroup, workgroups } of this.launches) {
+    let pass = encoder.beginComputePass();
+    for (const { copies, pipeline, bindGroup, workgroups } of this.launches) {
+      if (copies.length) {
+        pass.end();
+        encodeCopies(encoder, copies);
+        pass = encoder.beginComputePass();
+      }
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindGroup);
       pass.dispatchWorkgroups(...workgroups);
@@ -170,7 +197,8 @@ export class Plan implements Disposable {
 
   #runTimed(encoder: GPUCommandEncoder, timings: Timings): void {
     for (const launch of this.launches) {
-      const { pipeline, bindGroup, workgroups } = launch;
+      const { copies, pipeline, bindGroup, workgroups } = launch;
+      encodeCopies(encoder, copies);
       const pass = encoder.beginComputePass({ timestampWrites: timings.next(launchKey(launch)) });
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindGroup);
@@ -217,6 +245,6 @@ export class Plan implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const buffer of this.#owned.splice(0)) this.device.memory.free(buffer);
+    for (const resource of this.#owned.splice(0)) this.device.memory.free(resource);
   }
 }

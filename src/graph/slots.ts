@@ -1,5 +1,6 @@
-/** Which values may share memory: a slot is a buffer that several values use one after another. */
+/** Which values may share memory: a slot is a buffer, or a texture, that several values use one after another. */
 import { type Dispatch, type Storage, Value } from "./graph.ts";
+import { textureCopies } from "./textures.ts";
 
 /** From the dispatch that first touches a value to the last one that does. */
 interface Lifetime {
@@ -8,21 +9,41 @@ interface Lifetime {
   last: number;
 }
 
-/** One buffer, as large as its largest tenant. */
+/** One buffer or texture, as large as its largest tenant. */
 export interface Slot {
   bytes: number;
   tenants: Lifetime[];
 }
 
-/** First and last use of every unnamed value. */
+/** First and last use of every unnamed value's buffer; one read from a texture is used when it is copied there. */
 export function lifetimes(dispatches: readonly Dispatch[]): Lifetime[] {
+  const copies = textureCopies(dispatches);
+  return span(dispatches, ({ operands, textures }, at) => {
+    const direct = Object.entries(operands).filter(([name]) => !textures.includes(name));
+    const storages = direct.map(([, operand]) => operand).filter((operand) => operand instanceof Value)
+      .map(({ storage }) => storage);
+    return [...storages, ...copies[at]].filter(({ name }) => name === undefined);
+  });
+}
+
+/** First and last use of every value's texture, of named values too. */
+export function textureLifetimes(dispatches: readonly Dispatch[]): Lifetime[] {
+  return span(
+    dispatches,
+    ({ operands, textures }) =>
+      textures.map((name) => operands[name]).filter((operand) => operand instanceof Value).map(({ storage }) =>
+        storage
+      ),
+  );
+}
+
+function span(dispatches: readonly Dispatch[], uses: (dispatch: Dispatch, at: number) => Storage[]): Lifetime[] {
   const found = new Map<Storage, Lifetime>();
-  for (const [at, { operands }] of dispatches.entries()) {
-    for (const operand of Object.values(operands)) {
-      if (!(operand instanceof Value) || operand.storage.name !== undefined) continue;
-      const lifetime = found.get(operand.storage);
+  for (const [at, dispatch] of dispatches.entries()) {
+    for (const storage of uses(dispatch, at)) {
+      const lifetime = found.get(storage);
       if (lifetime) lifetime.last = at;
-      else found.set(operand.storage, { storage: operand.storage, first: at, last: at });
+      else found.set(storage, { storage, first: at, last: at });
     }
   }
   return [...found.values()];
@@ -33,8 +54,17 @@ export function lifetimes(dispatches: readonly Dispatch[]): Lifetime[] {
  * whole buffer because WebGPU refuses a dispatch that binds one buffer as both `read` and `read_write`.
  */
 export function assignSlots(dispatches: readonly Dispatch[]): Slot[] {
+  return place(lifetimes(dispatches));
+}
+
+/** The same for the textures that values are copied to. */
+export function assignTextures(dispatches: readonly Dispatch[]): Slot[] {
+  return place(textureLifetimes(dispatches));
+}
+
+function place(lifetimes: Lifetime[]): Slot[] {
   const slots: Slot[] = [];
-  for (const lifetime of lifetimes(dispatches).sort((a, b) => b.storage.bytes - a.storage.bytes)) {
+  for (const lifetime of lifetimes.sort((a, b) => b.storage.bytes - a.storage.bytes)) {
     const free = slots.find((slot) =>
       slot.tenants.every((other) => other.last < lifetime.first || lifetime.last < other.first)
     );

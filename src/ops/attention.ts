@@ -1,15 +1,26 @@
 /** softmax(q · kᵀ / √d) · v in one dispatch, whatever the length. */
-import tiledSource from "../../kernels/attention_tiled.wgsl" with { type: "text" };
 import shuffleSource from "../../kernels/attention_shuffle.wgsl" with { type: "text" };
+import textureSource from "../../kernels/attention_texture.wgsl" with { type: "text" };
+import tiledSource from "../../kernels/attention_tiled.wgsl" with { type: "text" };
 import attentionSource from "../../kernels/lib/attention.wgsl" with { type: "text" };
+import bufferSource from "../../kernels/lib/attention_buffer.wgsl" with { type: "text" };
+import octetF16 from "../../kernels/lib/octet_f16.wgsl" with { type: "text" };
+import octetF32 from "../../kernels/lib/octet_f32.wgsl" with { type: "text" };
 import regroupSource from "../../kernels/regroup.wgsl" with { type: "text" };
 import { Kernel } from "../gpu/kernel.ts";
 import { maxLoops, rowsOf, spread, type Value } from "../graph/graph.ts";
 import { WORKGROUP } from "./elementwise.ts";
 
-const shuffle = new Kernel("attention_shuffle", attentionSource + shuffleSource);
-const tiled = new Kernel("attention_tiled", attentionSource + tiledSource);
+const shuffle = new Kernel("attention_shuffle", attentionSource + bufferSource + shuffleSource);
+const tiled = new Kernel("attention_tiled", attentionSource + bufferSource + tiledSource);
+const texture = {
+  f32: new Kernel("attention_texture", attentionSource + octetF32 + textureSource),
+  f16: new Kernel("attention_texture f16", attentionSource + octetF16 + textureSource),
+};
 const regroupKernel = new Kernel("regroup", regroupSource);
+
+/** Vec4s of the widest head whose queries a lane owns whole. */
+const widestOwned = 40;
 
 /**
  * `q` [images, queries, channels] attends to `k` and `v` [images, keys, channels], the channels being `heads` heads
@@ -32,8 +43,21 @@ export function attention(
 }
 
 function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scale: number, causal: boolean): Value {
-  const [images, queries] = q.shape, keys = k.shape[1], LANES = q.graph.target.subgroupSize;
+  const [images, queries] = q.shape, keys = k.shape[1], { subgroupSize: LANES, weightStorage } = q.graph.target;
   const common = { Scalar: q.dtype, CAUSAL: Number(causal) };
+  // Lanes that own queries keep them and their sums in registers: a head of 512 has too many.
+  if (LANES && weightStorage === "texture" && size4 % 2 === 0 && size4 <= widestOwned && q.dtype !== "u32") {
+    const BLOCKS = size4 <= 12 && queries > LANES ? 2 : 1, KEYS = size4 > 20 ? Math.min(8, LANES) : LANES;
+    return q.graph.record(texture[q.dtype], q, {
+      operands: { q, k, v },
+      textures: ["q", "k", "v"],
+      constants: { ...common, LANES, BLOCKS, KEYS, SIZE8: size4 / 2 },
+      shape: { queries, keys, heads, size4, scale },
+      workgroups: [Math.ceil(queries / (LANES * BLOCKS)), heads, images],
+      flops: 16 * images * heads * queries * keys * size4,
+      loops: Math.ceil(keys / KEYS),
+    });
+  }
   // Through workgroup memory the queries of a block lie there whole: 16 KiB is what every device has.
   const QUERIES = LANES ? Math.max(LANES, 8) : size4 > 64 ? 4 : 8;
   let KEYS = LANES || 64, PARTS = 1;

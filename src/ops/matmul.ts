@@ -1,21 +1,40 @@
 /** The matmul family: linear and convolution, by whichever kernel suits the device. */
+import inputBuffer from "../../kernels/lib/input_buffer.wgsl" with { type: "text" };
 import matmulSource from "../../kernels/lib/matmul.wgsl" with { type: "text" };
-import bufferSource from "../../kernels/lib/weight_buffer.wgsl" with { type: "text" };
-import textureSource from "../../kernels/lib/weight_texture.wgsl" with { type: "text" };
+import octetF16 from "../../kernels/lib/octet_f16.wgsl" with { type: "text" };
+import octetF32 from "../../kernels/lib/octet_f32.wgsl" with { type: "text" };
+import weightBuffer from "../../kernels/lib/weight_buffer.wgsl" with { type: "text" };
+import pairsF16 from "../../kernels/lib/weight_pairs_f16.wgsl" with { type: "text" };
+import pairsF32 from "../../kernels/lib/weight_pairs_f32.wgsl" with { type: "text" };
+import weightTexture from "../../kernels/lib/weight_texture.wgsl" with { type: "text" };
 import shuffleSource from "../../kernels/matmul_shuffle.wgsl" with { type: "text" };
+import texturesSource from "../../kernels/matmul_texture.wgsl" with { type: "text" };
 import tiledSource from "../../kernels/matmul_tiled.wgsl" with { type: "text" };
 import { type Constants, Kernel } from "../gpu/kernel.ts";
 import { type Parameter, rowsOf, type StorageType, type Value, vec4s } from "../graph/graph.ts";
 import { formatShape } from "../tensor/shape.ts";
 
+const buffered = matmulSource + inputBuffer;
 const kernels = {
   shuffle: {
-    buffer: new Kernel("matmul_shuffle", matmulSource + bufferSource + shuffleSource),
-    texture: new Kernel("matmul_shuffle texture", matmulSource + textureSource + shuffleSource),
+    buffer: new Kernel("matmul_shuffle", buffered + weightBuffer + shuffleSource),
+    texture: new Kernel("matmul_shuffle texture", buffered + weightTexture + shuffleSource),
   },
   tiled: {
-    buffer: new Kernel("matmul_tiled", matmulSource + bufferSource + tiledSource),
-    texture: new Kernel("matmul_tiled texture", matmulSource + textureSource + tiledSource),
+    buffer: new Kernel("matmul_tiled", buffered + weightBuffer + tiledSource),
+    texture: new Kernel("matmul_tiled texture", buffered + weightTexture + tiledSource),
+  },
+};
+
+/** Both sides from textures, by how the input and the weights are stored. */
+const textured = {
+  f32: {
+    f32: new Kernel("matmul_texture", matmulSource + octetF32 + pairsF32 + texturesSource),
+    f16: new Kernel("matmul_texture f32·f16", matmulSource + octetF32 + pairsF16 + texturesSource),
+  },
+  f16: {
+    f32: new Kernel("matmul_texture f16·f32", matmulSource + octetF16 + pairsF32 + texturesSource),
+    f16: new Kernel("matmul_texture f16", matmulSource + octetF16 + pairsF16 + texturesSource),
   },
 };
 
@@ -55,8 +74,8 @@ export function conv2d(
   const picture = { height, width, outHeight, outWidth, fullHeight, fullWidth };
   const taps = kernelHeight * kernelWidth;
   const output = { shape: [images, outHeight, outWidth, out], dtype: x.graph.target.hiddenType };
-  const WRAP = wraps && padding + paddingAfter > 0 ? 1 : 0;
-  return matmul(x, weight, bias, output, { ...picture, kernelWidth, taps, stride, padding }, { WRAP });
+  const constants: Constants = wraps && padding + paddingAfter > 0 ? { WRAP: 1 } : {};
+  return matmul(x, weight, bias, output, { ...picture, kernelWidth, taps, stride, padding }, constants);
 }
 
 interface Picture {
@@ -90,19 +109,32 @@ function matmul(
   }
   const rows = rowsOf(output.shape), in4 = vec4s(x.shape), out4 = vec4s(output.shape);
   const { subgroupSize, weightStorage, weightType } = x.graph.target;
-  const weights: Constants = weightStorage === "texture"
-    ? { Weights: `texture_storage_2d<${weightType === "f16" ? "rgba16float" : "rgba32float"}, read>` }
-    : { Weight: weightType };
   const flops = 2 * rows * picture.taps * channels * output.shape.at(-1)!;
   const tile = subgroupSize ? shuffleTile(out4, flops, subgroupSize) : tiledTile;
   const groups = Math.ceil(rows / tile.rows);
-  return x.graph.record(kernels[tile.kernel][weightStorage], output, {
+  const recording = {
     operands: { x, weight, bias, shift: undefined, residual: undefined },
-    constants: { Input: x.dtype, Output: output.dtype, ...weights, ...tile.constants, ...constants },
     shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1 },
     workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
-    loops: picture.taps * (in4 + 1),
     flops,
+  };
+  const common = { Output: output.dtype, ...tile.constants, ...constants };
+  if (subgroupSize && weightStorage === "texture" && channels % 8 === 0 && x.dtype !== "u32") {
+    const loops = picture.taps * (in4 / 2 + 1);
+    return x.graph.record(textured[x.dtype][weightType], output, {
+      ...recording,
+      textures: ["x"],
+      constants: common,
+      loops,
+    });
+  }
+  const weights: Constants = weightStorage === "texture"
+    ? { Weights: `texture_storage_2d<${weightType === "f16" ? "rgba16float" : "rgba32float"}, read>` }
+    : { Weight: weightType };
+  return x.graph.record(kernels[tile.kernel][weightStorage], output, {
+    ...recording,
+    constants: { Input: x.dtype, ...weights, ...common },
+    loops: picture.taps * (in4 + 1),
   });
 }
 
@@ -122,7 +154,7 @@ const smallFlops = 3.5e8;
 /** 32 rows × 2 vec4 columns a lane measured best where the output has them. */
 function shuffleTile(out4: number, flops: number, LANES: number): Tile {
   const isSmall = flops < smallFlops;
-  const COLUMNS = isSmall || out4 <= LANES ? 1 : 2;
+  const COLUMNS = isSmall || out4 <= LANES || LANES >= 16 ? 1 : 2;
   const ROWS = Math.max(LANES, isSmall ? 16 : 32);
   return { kernel: "shuffle", rows: ROWS, columns4: LANES * COLUMNS, constants: { LANES, ROWS, COLUMNS } };
 }

@@ -126,14 +126,17 @@ Deno.test("shapeFields() lists the fields of Shape with their types, comments le
 Deno.test("every kernel numbers its bindings from 0 without a gap, and none has the name of another", () => {
   const lib = (name: string) => read(`kernels/lib/${name}.wgsl`);
   const parts: Record<string, string> = {
-    attention: lib("attention"),
-    matmul: lib("matmul") + lib("weight_buffer"),
+    attention: lib("attention") + lib("attention_buffer"),
+    attention_texture: lib("attention"),
+    matmul: lib("matmul") + lib("input_buffer") + lib("weight_buffer"),
+    matmul_texture: lib("matmul") + lib("weight_pairs_f16"),
     repack: lib("stored") + lib("packed_texture"),
+    repack_pairs: lib("stored") + lib("packed_pairs"),
   };
   for (const path of files("kernels/")) {
     if (path.startsWith("kernels/lib/")) continue;
-    const [family] = path.slice("kernels/".length).split(/[_.]/);
-    const declared = bindings((parts[family] ?? "") + read(path));
+    const name = path.slice("kernels/".length, -".wgsl".length);
+    const declared = bindings((parts[name] ?? parts[name.split("_")[0]] ?? "") + read(path));
     deepStrictEqual(declared.map(({ index }) => index), declared.map((_, i) => i), path);
     strictEqual(new Set(declared.map(({ name }) => name)).size, declared.length, path);
   }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Kernel } from "../../src/gpu/kernel.ts";
 import { fuse } from "../../src/graph/fuse.ts";
 import { Graph, Storage, Value } from "../../src/graph/graph.ts";
-import { assignSlots, lifetimes } from "../../src/graph/slots.ts";
+import { assignSlots, assignTextures, lifetimes } from "../../src/graph/slots.ts";
 import { readUNetConfig } from "../../src/models/unet/config.ts";
 import { UNet2DConditionModel } from "../../src/models/unet/unet.ts";
 import { portable, softwareF16 } from "./targets.ts";
@@ -92,7 +92,7 @@ Deno.test("a chain of any length takes two slots", () => {
   strictEqual(assignSlots(graph.dispatches).length, 2);
 });
 
-Deno.test("a guided step of Stable Diffusion 1.5's U-Net at 512 by 512 pixels keeps to 140 MB of slots in f16, 220 in f32", () => {
+Deno.test("a guided step of Stable Diffusion 1.5's U-Net at 512 by 512 pixels keeps to 180 MB of slots in f16 with a software driver's textures, 220 in f32", () => {
   // Config of the published model; weights are not needed to record it.
   const unet = new UNet2DConditionModel(readUNetConfig({
     sample_size: 64,
@@ -102,13 +102,14 @@ Deno.test("a guided step of Stable Diffusion 1.5's U-Net at 512 by 512 pixels ke
     cross_attention_dim: 768,
     attention_head_dim: 8,
   }));
-  for (const [target, megabytes] of [[softwareF16, 140], [portable, 220]] as const) {
+  for (const [target, megabytes] of [[softwareF16, 180], [portable, 220]] as const) {
     const graph = new Graph(target), dtype = target.operandType;
     const sample = graph.input("sample", [2, 64, 64, 4], dtype);
     const [timestep, context] = [graph.input("timestep", [1, 320], dtype), graph.input("context", [2, 77, 768], dtype)];
     graph.keep("prediction", unet.forward(sample, timestep, context));
     fuse(graph);
-    const slots = assignSlots(graph.dispatches), bytes = slots.reduce((sum, slot) => sum + slot.bytes, 0);
+    const slots = [...assignSlots(graph.dispatches), ...assignTextures(graph.dispatches)],
+      bytes = slots.reduce((sum, slot) => sum + slot.bytes, 0);
     const alone = lifetimes(graph.dispatches).reduce((sum, { storage }) => sum + storage.bytes, 0);
     ok(bytes <= megabytes * 1e6, `${slots.length} slots take ${bytes} bytes`);
     ok(alone > 10 * bytes, `${alone} bytes without sharing`);

@@ -2,10 +2,10 @@
 import type { Dispatch, Target } from "../../src/graph/graph.ts";
 
 /** A target of f32 for recording: subgroups of `lanes`, or none for 0. */
-export function target(lanes: number): Target {
+export function target(lanes: number, weightStorage: Target["weightStorage"] = "buffer"): Target {
   return {
     subgroupSize: lanes,
-    weightStorage: "buffer",
+    weightStorage,
     weightType: "f32",
     operandType: "f32",
     hiddenType: "f32",
@@ -29,6 +29,8 @@ const { ceil, min, log2 } = Math;
 export const loops: Readonly<Record<string, Loops>> = {
   // taps, and in each the vec4s of the input channels
   "matmul_shuffle": { statements: 2, iterations: (d) => d.shape.taps * (1 + d.shape.in4) },
+  // the same, two vec4s at a time
+  "matmul_texture": { statements: 2, iterations: (d) => d.shape.taps * (1 + d.shape.in4 / 2) },
   // the same, four vec4s at a time
   "matmul_tiled": { statements: 2, iterations: (d) => d.shape.taps * (1 + ceil(d.shape.in4 / 4)) },
   // blocks of keys, and in each the vec4s of a head
@@ -36,6 +38,8 @@ export const loops: Readonly<Record<string, Loops>> = {
     statements: 2,
     iterations: (d) => ceil(d.shape.keys / numbers(d).KEYS) * (1 + d.shape.size4 / numbers(d).PARTS),
   },
+  // blocks of keys
+  "attention_texture": { statements: 1, iterations: (d) => ceil(d.shape.keys / numbers(d).KEYS) },
   // the queries' copy; blocks of 64 keys, and in each the vec4s of a head, maximum and exponentials by fours, the sum
   "attention_tiled": {
     statements: 6,
@@ -73,12 +77,13 @@ export const loops: Readonly<Record<string, Loops>> = {
   "png_filter": { statements: 1, iterations: () => 4 },
   // parts of a vec4; the loader dispatches these, not a graph
   "repack_matmul": { statements: 1, iterations: () => 4 },
+  "repack_pairs": { statements: 1, iterations: () => 4 },
   "repack_rows": { statements: 1, iterations: () => 4 },
 };
 
-/** The loops of a dispatch's kernel; weights in a texture or a buffer make no difference. */
+/** The loops of a dispatch's kernel; how its operands are stored makes no difference. */
 export function loopsOf(kernel: string): Loops | undefined {
-  return loops[kernel] ?? loops[kernel.replace(/ texture$/, "")];
+  return loops[kernel] ?? loops[kernel.replace(/ (texture|f16|f32·f16|f16·f32)$/, "")];
 }
 
 /** Loops of WGSL source that are not under an `// unroll` comment, which writes them out. */

@@ -38,6 +38,10 @@ export const linearTable: Table = {
     linearCase([63, 12], 64),
     linearCase([3, 77, 20], 70),
     linearCase([2, 5, 13, 19], 129),
+    // Inputs by eights, which a software driver reads from a texture: less than a row of it, and more than one.
+    linearCase([1, 8], 1),
+    linearCase([3, 77, 24], 70, { bias: false }),
+    linearCase([130, 136], 131),
   ],
 };
 
@@ -52,51 +56,53 @@ export const largeLinearTable: Table = {
 export const fusedTable: Table = {
   op: "conv2d() with what is added to it",
   bounds,
-  cases: [[1, 1, 1, 3, 5], [2, 3, 7, 6, 10], [3, 5, 5, 8, 35]].flatMap(([images, height, width, inner, out]) => {
-    const common = {
-      weights: {
-        weight: { shape: [out, inner, 3, 3], layout: "matmul" },
-        bias: { shape: [out], layout: "vector" },
-      } as Named<Weight>,
-    };
-    const x = { shape: [images, height, width, inner], stored: "operand" } as const;
-    const residual = { shape: [images, height, width, out], stored: "hidden" } as const;
-    const padding = 1, size = `${images} of ${height}×${width}, ${inner} to ${out} channels`;
-    const rowCases = [...new Set([1, images])].flatMap((rows): Case[] => {
-      const row = { shape: [rows, out], stored: "operand" } as const;
-      return [
-        {
-          ...common,
-          name: `${size}, ${rows} rows`,
-          inputs: { x, row },
-          record: ({ x, row }, { weight, bias }) => ({ y: addRow(conv2d(x, weight, bias, { padding }), row) }),
-          reference: ({ x, row }, { weight, bias }) => ({
-            y: sums.addRow(convolved(x, weight, bias, { padding }), row),
-          }),
-        },
-        {
-          ...common,
-          name: `${size}, ${rows} rows, a residual`,
-          inputs: { x, row, residual },
-          record: ({ x, row, residual }, { weight, bias }) => ({
-            y: add(residual, addRow(conv2d(x, weight, bias, { padding }), row)),
-          }),
-          reference: ({ x, row, residual }, { weight, bias }) => ({
-            y: sums.add(residual, sums.addRow(convolved(x, weight, bias, { padding }), row)),
-          }),
-        },
-      ];
-    });
-    return [...rowCases, {
-      ...common,
-      name: `${size}, a residual`,
-      inputs: { x, residual },
-      record: ({ x, residual }, { weight, bias }) => ({ y: add(conv2d(x, weight, bias, { padding }), residual) }),
-      reference: ({ x, residual }, { weight, bias }) => ({
-        y: sums.add(convolved(x, weight, bias, { padding }), residual),
-      }),
-    }];
-  }),
+  cases: [[1, 1, 1, 3, 5], [2, 3, 7, 6, 10], [3, 5, 5, 8, 35], [2, 5, 7, 24, 69]].flatMap(
+    ([images, height, width, inner, out]) => {
+      const common = {
+        weights: {
+          weight: { shape: [out, inner, 3, 3], layout: "matmul" },
+          bias: { shape: [out], layout: "vector" },
+        } as Named<Weight>,
+      };
+      const x = { shape: [images, height, width, inner], stored: "operand" } as const;
+      const residual = { shape: [images, height, width, out], stored: "hidden" } as const;
+      const padding = 1, size = `${images} of ${height}×${width}, ${inner} to ${out} channels`;
+      const rowCases = [...new Set([1, images])].flatMap((rows): Case[] => {
+        const row = { shape: [rows, out], stored: "operand" } as const;
+        return [
+          {
+            ...common,
+            name: `${size}, ${rows} rows`,
+            inputs: { x, row },
+            record: ({ x, row }, { weight, bias }) => ({ y: addRow(conv2d(x, weight, bias, { padding }), row) }),
+            reference: ({ x, row }, { weight, bias }) => ({
+              y: sums.addRow(convolved(x, weight, bias, { padding }), row),
+            }),
+          },
+          {
+            ...common,
+            name: `${size}, ${rows} rows, a residual`,
+            inputs: { x, row, residual },
+            record: ({ x, row, residual }, { weight, bias }) => ({
+              y: add(residual, addRow(conv2d(x, weight, bias, { padding }), row)),
+            }),
+            reference: ({ x, row, residual }, { weight, bias }) => ({
+              y: sums.add(residual, sums.addRow(convolved(x, weight, bias, { padding }), row)),
+            }),
+          },
+        ];
+      });
+      return [...rowCases, {
+        ...common,
+        name: `${size}, a residual`,
+        inputs: { x, residual },
+        record: ({ x, residual }, { weight, bias }) => ({ y: add(conv2d(x, weight, bias, { padding }), residual) }),
+        reference: ({ x, residual }, { weight, bias }) => ({
+          y: sums.add(convolved(x, weight, bias, { padding }), residual),
+        }),
+      }];
+    },
+  ),
 };
 
 /** The reference under the op's options. */
@@ -148,6 +154,11 @@ export const convTable: Table = {
     convCase([1, 5, 5, 4], 7, [3, 3], { padding, enlargeTo: [9, 9] }),
     convCase([2, 5, 3, 3], 4, [3, 3], { padding, enlargeTo: [9, 7] }),
     convCase([3, 1, 1, 8], 8, [3, 3], { padding, enlargeTo: [2, 1] }),
+    // Inputs by eights: every way above again.
+    convCase([2, 9, 7, 16], 70, [3, 3], { padding }),
+    convCase([2, 7, 9, 8], 5, [3, 3], { stride: 2, padding: 0, paddingAfter: 1 }),
+    convCase([2, 5, 3, 24], 9, [3, 3], { padding, enlargeTo: [9, 7] }),
+    convCase([1, 4, 6, 8], 6, [3, 3], { padding, wraps: true }),
     // Edges that join: one pixel, odd sizes, both ways down, the way up, more than the picture's own size.
     convCase([1, 1, 1, 3], 4, [3, 3], { padding, wraps: true }),
     convCase([2, 5, 7, 6], 5, [3, 3], { padding, wraps: true }),

@@ -1,6 +1,8 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { files } from "../../files.ts";
 import { recordCase } from "../case.ts";
+import { packsPairs } from "../../../src/graph/graph.ts";
+import { softwareF16 } from "../../graph/targets.ts";
 import { target } from "../budget.ts";
 import { tables } from "./mod.ts";
 
@@ -12,8 +14,9 @@ Deno.test("every kernel is run by a case of a table", () => {
       for (const { layout } of Object.values(line.weights ?? {})) {
         run.add(layout === "matmul" ? "repack_matmul" : "repack_rows"); // by the loader
       }
-      for (const lanes of [0, 8]) {
-        const { graph } = recordCase(line, target(lanes));
+      for (const each of [target(0), target(8), softwareF16]) {
+        const { graph, parameters } = recordCase(line, each);
+        if (Object.values(parameters).some((parameter) => packsPairs(parameter, each))) run.add("repack_pairs");
         for (const { kernel } of graph.dispatches) run.add(kernel.name.split(" ")[0]);
       }
     }

@@ -42,6 +42,8 @@ export const storedTable: Table = {
     loadedConv(1, 1, dtype),
     loadedConv(7, 5, dtype),
     loadedConv(13, 6, dtype),
+    loadedLinear(33, 16, dtype),
+    loadedConv(7, 8, dtype),
   ]),
 };
 
@@ -49,5 +51,11 @@ export const storedTable: Table = {
 export const piecesTable: Table = {
   op: "a weight loaded in pieces",
   bounds: linearTable.bounds,
-  cases: [loadedLinear(4099, 1031, "f32"), loadedLinear(8209, 1031, "f16"), loadedConv(1031, 503, "f32")],
+  cases: [
+    loadedLinear(4099, 1031, "f32"),
+    loadedLinear(8209, 1031, "f16"),
+    loadedConv(1031, 503, "f32"),
+    loadedLinear(4099, 1032, "f16"),
+    loadedConv(515, 504, "f32"),
+  ],
 };

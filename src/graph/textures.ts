@@ -1,0 +1,73 @@
+/**
+ * Values that kernels read from storage textures. What makes a value writes a buffer; before the first dispatch that
+ * wants it in a texture, its bytes are copied there. A software driver loads from such a texture several times faster.
+ */
+import type { Device } from "../gpu/device.ts";
+import { type Dispatch, type Storage, Value } from "./graph.ts";
+
+/** Texels in a row, as kernels/lib/input_texture_*.wgsl count them: their index is x + 1024 y. */
+const width = 1024;
+/** Bytes of a texel, rgba32uint. */
+const texelBytes = 16;
+
+/** A buffer's first `bytes`, and the texture that gets them. */
+export interface TextureCopy {
+  source: GPUBuffer;
+  target: GPUTexture;
+  bytes: number;
+}
+
+/** What is copied before each dispatch: the values it reads from textures and that were written since their last copy. */
+export function textureCopies(dispatches: readonly Dispatch[]): Storage[][] {
+  const copied = new Set<Storage>();
+  return dispatches.map(({ operands, textures, writes }) => {
+    const copies = textures.map((name) => operands[name])
+      .filter((operand) => operand instanceof Value)
+      .map(({ storage }) => storage)
+      .filter((storage) => !copied.has(storage));
+    for (const storage of copies) copied.add(storage);
+    const written = operands[writes];
+    if (written instanceof Value) copied.delete(written.storage);
+    return [...new Set(copies)];
+  });
+}
+
+/** Bytes of the texture that holds `bytes`: whole rows. */
+export function textureBytes(bytes: number): number {
+  const texels = Math.ceil(bytes / texelBytes), columns = Math.min(texels, width);
+  return columns * Math.ceil(texels / columns) * texelBytes;
+}
+
+/** @throws {RangeError} when the device's textures are not high enough. */
+export function createTexture(device: Device, label: string, bytes: number): GPUTexture {
+  const texels = Math.ceil(bytes / texelBytes), height = Math.ceil(texels / width);
+  const most = device.gpu.limits.maxTextureDimension2D;
+  if (height > most) {
+    throw new RangeError(
+      `Cannot allocate ${label}: ${bytes} bytes, and this GPU's textures hold ${most * width * texelBytes} at most`,
+    );
+  }
+  return device.memory.texture("slots", {
+    label,
+    size: [Math.min(texels, width), height],
+    format: "rgba32uint",
+    usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+  }, textureBytes(bytes));
+}
+
+/** Whole rows first, then what is left of the last one: a copy of all would read past the buffer's end. */
+export function encodeCopies(encoder: GPUCommandEncoder, copies: readonly TextureCopy[]): void {
+  for (const { source, target, bytes } of copies) {
+    const texels = bytes / texelBytes, rows = Math.floor(texels / width), rest = texels % width;
+    if (rows) {
+      encoder.copyBufferToTexture({ buffer: source, bytesPerRow: width * texelBytes }, { texture: target }, [
+        width,
+        rows,
+      ]);
+    }
+    if (rest) {
+      const offset = rows * width * texelBytes;
+      encoder.copyBufferToTexture({ buffer: source, offset }, { texture: target, origin: [0, rows] }, [rest, 1]);
+    }
+  }
+}
