@@ -62,7 +62,7 @@ Deno.test("a second row or sum stays apart", () => {
 
 Deno.test("a row of another type than the matmul's input folds too", () => {
   const record = (graph: Graph, x: Value) => addRow(conv(norm(x)), graph.input("row", [2, 8], "f32"));
-  deepStrictEqual(fused(record, softwareF16).slice(3), ["matmul_texture f16 SHIFT"]);
+  deepStrictEqual(fused(record, softwareF16).slice(3), ["matmul_texture f32·f16 SHIFT"]);
 });
 
 Deno.test("of two matmuls' sum one takes the other's result, which is made before", () => {
@@ -128,10 +128,10 @@ Deno.test("fusing twice changes nothing more", () => {
 
 Deno.test("the sum's type, not the matmul's, is what the fused matmul writes", () => {
   const graph = new Graph(softwareF16), x = graph.input("x", [1, 4, 8], "f32");
-  const h = linear(groupNorm(x, channels, channels, { groups: 2 }), weight); // f16
+  const h = linear(groupNorm(x, channels, channels, { groups: 2 }), weight); // f16, of f32
   graph.keep("y", add(h, x)); // f32
   fuse(graph);
   const { kernel, constants, operands } = graph.dispatches.at(-1)!;
-  deepStrictEqual([kernel.name, constants.Output, constants.Residual], ["matmul_texture f16", "f32", "f32"]);
+  deepStrictEqual([kernel.name, constants.Output, constants.Residual], ["matmul_texture f32·f16", "f32", "f32"]);
   ok(operands.residual === x);
 });
