@@ -2,7 +2,7 @@
 import { hostBytes } from "./src/engine/budget.ts";
 import { createEngine } from "./src/engine/client.ts";
 import { weightsIdentity } from "./src/engine/identity.ts";
-import { listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
+import { embeddingFolders, listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
 import type { EngineInfo } from "./src/engine/protocol.ts";
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
@@ -17,7 +17,7 @@ const farewellMs = 10_000;
 
 const options = readOptions();
 const model = findModel(options);
-const { modelsDir, memoryBudget: budget, keepAlive } = options;
+const { modelsDir, embeddingsDir, memoryBudget: budget, keepAlive } = options;
 const engine = createEngine({
   model,
   vae: options.vae,
@@ -25,7 +25,7 @@ const engine = createEngine({
   budget,
   hostBytes: hostBytes(),
   keepAlive,
-  homes: { modelsDir },
+  homes: { modelsDir, embeddingsDir },
   log: console.error,
 });
 const queue = new Queue({ capacity: options.queue });
@@ -40,7 +40,7 @@ const app = createApp(engine, {
   rate: options.rateLimit === undefined ? undefined : new RateLimit({ perMinute: options.rateLimit }),
   origins: options.corsOrigins,
   openMetrics: options.openMetrics,
-  weights: weightsIdentity([model, ...(options.vae ? [options.vae] : [])]),
+  weights: weightsIdentity([model, ...(options.vae ? [options.vae] : []), ...embeddingFolders(model, options)]),
   models: () => listModels(options, headers),
 });
 const server = listen();

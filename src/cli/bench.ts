@@ -33,7 +33,10 @@ async function profilePicture(model: string, gpu: string | undefined, runs: numb
   await make(engine, { steps: 1 });
   const { width, height } = engine.info.model.defaults, size = `${width}×${height}`;
   const canvas = engine.canvas({ images: 1, height, width });
-  const plans = [[`guided step, ${size}`, () => canvas.step(2)], [`decode, ${size}`, () => canvas.decode()]] as const;
+  const plans = [[`guided step, ${size}`, () => canvas.step({ halves: 2 })], [
+    `decode, ${size}`,
+    () => canvas.decode(),
+  ]] as const;
   await printProfile(engine.device, plans, runs);
 }
 

@@ -7,6 +7,7 @@ import { encodePictures } from "../engine/picture.ts";
 import { type FieldName, parseRequest, RequestError } from "../engine/request.ts";
 import { attachPictures, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
 import { taskFlags, taskHelp } from "./task_flags.ts";
+import { textFlags, textHelp } from "./text_flags.ts";
 import { PictureError, PictureReader } from "../image/read.ts";
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { showProgress } from "./progress.ts";
@@ -23,6 +24,7 @@ export const fieldFlags = [
   "seed",
   "rng",
   "eta",
+  ...textFlags,
   ...taskFlags,
 ] as const satisfies FieldName[];
 
@@ -40,6 +42,7 @@ Usage: deno task generate "a prompt" [-o out.png] [options]
   --seed N                 0 to 4294967295; chosen where not given
   --rng NAME               nv or cpu
   --eta N                  0 to 1, of ddim, tcd and those that add noise
+${textHelp}
 ${taskHelp}
   --model NAME|PATH        ${defaultModel} where not given
   --vae PATH               VAE instead of the model's own
@@ -84,9 +87,14 @@ export async function run(args: string[]): Promise<number> {
 async function generate({ fields, output, model, vae, gpu }: CommandLine): Promise<void> {
   const terminal = Deno.stderr.isTerminal();
   const progress = showProgress({ terminal, write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)) });
-  const modelsDir = Deno.env.get("MODELS_DIR");
+  const [modelsDir, embeddingsDir] = ["MODELS_DIR", "EMBEDDINGS_DIR"].map((name) => {
+    const folder = Deno.env.get(name);
+    return folder ? callersPath(folder) : undefined;
+  });
+  const homes = { modelsDir, embeddingsDir };
   const engine = createEngine({
-    model: locateModel(callersModel(model), { modelsDir: modelsDir && callersPath(modelsDir) }),
+    model: locateModel(callersModel(model), homes),
+    homes,
     vae: vae && callersPath(vae),
     gpu,
     hostBytes: hostBytes(),

@@ -1,46 +1,18 @@
 /** Everything one picture size needs on the GPU: state that the stages share, and a plan a stage, made when first used. */
 import { Graph, storageBytes, Value } from "../graph/graph.ts";
 import { createStorage, freeze, type Plan, planBytes } from "../graph/plan.ts";
-import { concat } from "../ops/concat.ts";
-import { guide, GUIDE_LENGTH } from "../ops/guide.ts";
-import { advance, HISTORY_SLOTS, ROW_LENGTH, scaleLatents, startLatents } from "../ops/latents.ts";
+import { HISTORY_SLOTS, startLatents } from "../ops/latents.ts";
 import type { BandOptions } from "../models/vae/autoencoder.ts";
 import { scale } from "../ops/elementwise.ts";
 import { filterScanlines, toPixels } from "../ops/pixels.ts";
 import type { Component } from "./component.ts";
 import { recordBlend, recordPreview, recordResample } from "./latent_stages.ts";
 import type { StableDiffusion } from "./model.ts";
+import { type CanvasSize, latentShape, type Recorder } from "./recorder.ts";
 import { Resident } from "./residency.ts";
+import { recordPart, recordRow, recordStep, type StepExtras, type StepStage } from "./step_stages.ts";
 
-/** What plans are recorded for. */
-export interface CanvasSize {
-  /** Pictures made together. */
-  images: number;
-  /** Pixels; multiples of the VAE's scale. */
-  height: number;
-  width: number;
-  /** Whether opposite edges join. */
-  tiling?: boolean;
-}
-
-/** What a step does beside a U-Net call, guidance by its scale and a sampler row. */
-export interface StepExtras {
-  /** Rescales or thresholds, by the operand `options` of ops/guide.ts. */
-  guides?: boolean;
-  /** Keeps predictions to `initial` where `mask` is 0. */
-  masks?: boolean;
-  /** Reads the prompt's own half of a context that has both, `contextAlone`, for a step without guidance. */
-  alone?: boolean;
-}
-
-/** How one stage is recorded into a graph. */
-export interface Recorder {
-  /** The network whose weights it binds, where it binds any. */
-  network?: "textEncoder" | "unet" | "vae";
-  /** Whether its convolutions join opposite edges. */
-  wraps?: boolean;
-  record(graph: Graph): void;
-}
+export { type CanvasSize, latentShape, type Recorder } from "./recorder.ts";
 
 /** A stage's graph, recorded: no weights have to be there for it. */
 export function record({ backend }: StableDiffusion, { network, wraps, record }: Recorder): Graph {
@@ -51,16 +23,15 @@ export function record({ backend }: StableDiffusion, { network, wraps, record }:
 
 /** Values that the stages of one size hand on to each other, by name, with their bytes. */
 export function stateBytes(model: StableDiffusion, size: CanvasSize): Record<string, number> {
-  const { precision, vaeTarget } = model.backend, shape = latentShape(model, size), [, height, width, channels] = shape;
-  const { hidden_size, max_position_embeddings } = model.textEncoder.config;
-  const latents = storageBytes(shape, "f32"), context = [size.images, max_position_embeddings, hidden_size];
+  const { vaeTarget } = model.backend, shape = latentShape(model, size), [, height, width, channels] = shape;
+  const latents = storageBytes(shape, "f32");
   return {
-    context: 2 * storageBytes(context, precision),
-    contextAlone: storageBytes(context, precision),
     latents,
     history: HISTORY_SLOTS * latents,
     noise: latents,
     posterior: latents,
+    // Both halves of guidance, of a step that is put together by parts.
+    prediction: 2 * latents,
     // Of pictures that are repainted: their own latents, where those change, and the noise that they began with.
     initial: latents,
     mask: latents,
@@ -69,21 +40,28 @@ export function stateBytes(model: StableDiffusion, size: CanvasSize): Record<str
   };
 }
 
-/** [images, latent height, latent width, channels]. */
-export function latentShape(
-  { vae }: StableDiffusion,
-  { images, height, width }: CanvasSize,
-): [number, number, number, number] {
-  return [images, height / vae.scale, width / vae.scale, vae.config.latent_channels];
+/** How a stage of the text encoder differs from another. */
+export interface TextStage {
+  /** Chunks that are read together. */
+  sequences: 1 | 2;
+  /** Layers left out at the end. */
+  skip?: number;
+  /** Whether ids beyond the vocabulary are rows of `vectors` [tokens, width]. */
+  withVectors?: boolean;
 }
 
-/** Tokens `ids` [halves · images, tokens, 1] to `context`; the unconditional half first where there are two. */
-export function recordText({ textEncoder }: StableDiffusion, { images }: CanvasSize, halves: 1 | 2): Recorder {
+/** Tokens `ids` [sequences, tokens, 1] to `states` [sequences, tokens, width]. */
+export function recordText(
+  { textEncoder }: StableDiffusion,
+  { sequences, skip = 0, withVectors = false }: TextStage,
+): Recorder {
+  const { max_position_embeddings: tokens, hidden_size } = textEncoder.config;
   return {
     network: "textEncoder",
     record(graph) {
-      const ids = graph.input("ids", [halves * images, textEncoder.config.max_position_embeddings, 1], "u32");
-      graph.keep("context", textEncoder.forward(ids));
+      const ids = graph.input("ids", [sequences, tokens, 1], "u32");
+      const vectors = withVectors ? graph.input("vectors", [tokens, hidden_size], "f32") : undefined;
+      graph.keep("states", textEncoder.forward(ids, { skip, vectors }));
     },
   };
 }
@@ -114,48 +92,6 @@ export function recordStart(model: StableDiffusion, size: CanvasSize, { fromImag
       if (!fromImage) return startLatents({ latents, noise, start });
       const moments = graph.input("moments", [1, height, width, 2 * channels], model.backend.vaeTarget.hiddenType);
       startLatents({ latents, noise, start, moments, posterior: f32("posterior", shape) });
-    },
-  };
-}
-
-/**
- * One U-Net call and sampler row: `timestep` (its projection), `row`, `noise`, `condition` for consistency models, `extra`
- * for those that read more than latents, `options` for guidance of another kind.
- */
-export function recordStep(
-  model: StableDiffusion,
-  size: CanvasSize,
-  halves: 1 | 2,
-  { guides = false, masks = false, alone = false }: StepExtras = {},
-): Recorder {
-  const { unet, textEncoder, backend: { precision: dtype } } = model, shape = latentShape(model, size);
-  const { hidden_size, max_position_embeddings } = textEncoder.config,
-    { time_cond_proj_dim, in_channels } = unet.config;
-  return {
-    network: "unet",
-    wraps: size.tiling,
-    record(graph) {
-      const f32 = (name: string, shape: readonly number[]) => graph.input(name, shape, "f32");
-      const [latents, history, noise] = [
-        f32("latents", shape),
-        f32("history", [HISTORY_SLOTS, ...shape]),
-        f32("noise", shape),
-      ];
-      const row = f32("row", [ROW_LENGTH]);
-      const contextShape = [halves * size.images, max_position_embeddings, hidden_size];
-      const context = graph.input(alone ? "contextAlone" : "context", contextShape, dtype);
-      const timestep = graph.input("timestep", [1, unet.config.block_out_channels[0]], dtype);
-      const condition = time_cond_proj_dim ? graph.input("condition", [1, time_cond_proj_dim], dtype) : undefined;
-      let sample = scaleLatents(latents, row, { copies: halves, dtype });
-      if (in_channels > shape[3]) {
-        sample = concat(sample, graph.input("extra", [...sample.shape.slice(0, 3), in_channels - shape[3]], dtype));
-      }
-      let prediction = unet.forward(sample, timestep, context, condition);
-      if (guides || masks) {
-        const inpaint = masks ? { initial: f32("initial", shape), mask: f32("mask", shape) } : undefined;
-        prediction = guide({ prediction, latents, row, options: f32("options", [GUIDE_LENGTH]), inpaint });
-      }
-      advance({ latents, history, prediction, noise, row });
     },
   };
 }
@@ -299,7 +235,7 @@ class Stage extends Resident {
 }
 
 /**
- * The stages of one size; `context`, `latents`, `history`, `noise`, `posterior` and `moments` are one buffer in all of
+ * The stages of one size; `latents`, `history`, `noise`, `posterior`, `prediction` and `moments` are one buffer in all of
  * them. Asking for a stage brings what it needs to the device, and may free what another one of any size needs.
  */
 export class Canvas implements Disposable {
@@ -318,21 +254,14 @@ export class Canvas implements Disposable {
     return this.#state.load().latents;
   }
 
-  /** Copies the second half of `context` to `contextAlone`. */
-  copyContext(): void {
-    const { context, contextAlone } = this.#state.load(), { gpu } = this.model.backend.device;
-    const encoder = gpu.createCommandEncoder(), bytes = contextAlone.size;
-    encoder.copyBufferToBuffer(context, context.size - bytes, contextAlone, 0, bytes);
-    gpu.queue.submit([encoder.finish()]);
-  }
-
   /** Bytes on the GPU besides the weights. */
   get bytes(): number {
     return [...this.#stages.values()].reduce((sum, { bytes }) => sum + bytes, this.#state.bytes);
   }
 
-  text(halves: 1 | 2): Promise<Plan> {
-    return this.#plan(`text ${halves}`, () => recordText(this.model, this.size, halves));
+  text({ sequences, skip = 0, withVectors = false }: TextStage): Promise<Plan> {
+    const name = `text ${sequences}${skip ? `, ${skip} skipped` : ""}${withVectors ? ", with vectors" : ""}`;
+    return this.#plan(name, () => recordText(this.model, { sequences, skip, withVectors }));
   }
 
   encode(): Promise<Plan> {
@@ -344,11 +273,17 @@ export class Canvas implements Disposable {
     return this.#plan(name, () => recordStart(this.model, this.size, { fromImage }));
   }
 
-  step(halves: 1 | 2, extras: StepExtras = {}): Promise<Plan> {
-    const name = `step ${halves}${extras.guides ? " guiding" : ""}${extras.masks ? " masked" : ""}${
-      extras.alone ? " alone" : ""
-    }`;
-    return this.#plan(name, () => recordStep(this.model, this.size, halves, extras));
+  step({ halves, tokens = this.#tokens }: StepStage, extras: StepExtras = {}): Promise<Plan> {
+    const name = `step ${halves}${this.#ofLength(tokens)}${nameOf(extras)}`;
+    return this.#plan(name, () => recordStep(this.model, this.size, { halves, tokens }, extras));
+  }
+
+  part(tokens: number): Promise<Plan> {
+    return this.#plan(`part of a step${this.#ofLength(tokens)}`, () => recordPart(this.model, this.size, tokens));
+  }
+
+  row(extras: StepExtras = {}): Promise<Plan> {
+    return this.#plan(`end of a step${nameOf(extras)}`, () => recordRow(this.model, this.size, extras));
   }
 
   blend(): Promise<Plan> {
@@ -380,6 +315,15 @@ export class Canvas implements Disposable {
     return stage.plan();
   }
 
+  /** Tokens of one chunk. */
+  get #tokens(): number {
+    return this.model.textEncoder.config.max_position_embeddings;
+  }
+
+  #ofLength(tokens: number): string {
+    return tokens === this.#tokens ? "" : ` of ${tokens} tokens`;
+  }
+
   #name(stage: string): string {
     const { images, height, width, tiling } = this.size, tiles = tiling ? ", tiling" : "";
     return `${this.model.name} ${stage}, ${images > 1 ? `${images} of ` : ""}${width}x${height}${tiles}`;
@@ -390,4 +334,8 @@ export class Canvas implements Disposable {
     for (const stage of this.#stages.values()) stage.evict();
     this.#state.evict();
   }
+}
+
+function nameOf({ guides, masks }: StepExtras): string {
+  return `${guides ? " guiding" : ""}${masks ? " masked" : ""}`;
 }

@@ -5,7 +5,7 @@ import { GpuOutOfMemoryError } from "../gpu/errors.ts";
 import { defaultBudget } from "./budget.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
 import { lowerFirst } from "./fields.ts";
-import { listModels, type ModelHomes } from "./locate.ts";
+import { embeddingFolders, listModels, type ModelHomes } from "./locate.ts";
 import { type Backend, createBackend } from "./model.ts";
 import type { EngineInfo, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
@@ -65,7 +65,9 @@ export class Engine implements Disposable {
     lap("device");
     const budget = config.budget ?? defaultBudget(device, config.hostBytes);
     const backend = createBackend(device, precision ?? (device.f16 && !device.software ? "f16" : "f32"), { budget });
-    const model = stack.use(ServedModel.open(backend, path, { folder, log }));
+    const model = stack.use(
+      ServedModel.open(backend, path, { folder, embeddings: embeddingFolders(path, config.homes), log }),
+    );
     lap("model");
     const { name, backend: adapterBackend, software } = device;
     const adapter = { name, backend: adapterBackend, software };
@@ -151,7 +153,8 @@ export class Engine implements Disposable {
     const found = listModels(this.config.homes, this.#headers).find((model) => model.name === name);
     if (!found) throw new RefusedError(`There is no model ${JSON.stringify(name)}`, { field: "model" });
     try {
-      return ServedModel.open(this.backend, found.path, { log: this.config.log });
+      const { homes, log } = this.config;
+      return ServedModel.open(this.backend, found.path, { embeddings: embeddingFolders(found.path, homes), log });
     } catch (cause) {
       if (!(cause instanceof Error)) throw cause;
       throw new RefusedError(`Cannot use the model ${name}: ${lowerFirst(cause.message)}`, { cause, field: "model" });

@@ -5,6 +5,8 @@ import type { EngineInfo } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 import { inpaintFills, plainGuidance, resizeModes } from "./tasks.ts";
 import { version } from "./version.ts";
+import { emphases } from "../prompt/emphasis.ts";
+import { emphasisLabels } from "./text_fields.ts";
 
 /** One key of an infotext. */
 interface Entry {
@@ -29,11 +31,20 @@ const entries: readonly Entry[] = [
   { key: "Seed", write: ({ seed }) => seed, fields: to("seed") },
   { key: "Size", write: ({ width, height }) => `${width}x${height}`, fields: sizeTo("width", "height") },
   { key: "Model", write: (_, { name }) => name, fields: to("model") },
+  { key: "Variation seed", write: ({ subseed }) => subseed, fields: to("subseed") },
+  { key: "Variation seed strength", write: ({ subseedStrength }) => subseedStrength, fields: to("subseed_strength") },
+  {
+    key: "Seed resize from",
+    write: ({ seedResizeFrom: from }) => from && `${from.width}x${from.height}`,
+    fields: sizeTo("seed_resize_from_w", "seed_resize_from_h"),
+  },
   {
     key: "Denoising strength",
     write: ({ initImage, hires, strength }) => hires?.strength ?? (initImage && strength),
     fields: to("strength"),
   },
+  { key: "Clip skip", write: ({ clipSkip }) => clipSkip, fields: to("clip_skip") },
+  { key: "ENSD", write: ({ seedDelta }) => seedDelta, fields: to("eta_noise_seed_delta") },
   {
     key: "RNG",
     write: ({ rng }) => rng === "cpu" ? "CPU" : undefined,
@@ -99,6 +110,12 @@ const entries: readonly Entry[] = [
     write: ({ guidance }) => unless(guidance?.percentile, plainGuidance.percentile),
     fields: to("dynamic_threshold_percentile"),
   },
+  {
+    key: "Emphasis",
+    write: ({ emphasis }) => emphasis && emphasisLabels[emphasis],
+    fields: (value) => ({ emphasis: emphases.find((name) => emphasisLabels[name] === value) }),
+  },
+  { key: "Prompt syntax", write: ({ promptSyntax }) => promptSyntax, fields: to("prompt_syntax") },
   { key: "Version", write: () => version },
 ];
 

@@ -7,12 +7,12 @@ import {
   recordDecode,
   recordEncode,
   recordStart,
-  recordStep,
   recordText,
 } from "./canvas.ts";
 import type { StableDiffusion } from "./model.ts";
 import type { ModelInfo } from "./protocol.ts";
 import { overBudget } from "./residency.ts";
+import { recordStep } from "./step_stages.ts";
 
 /** Largest side, in pixels, whatever the memory: pictures beyond are not what these models make. */
 const largestSide = 2048;
@@ -27,11 +27,11 @@ function* needs(
   images = 1,
 ): Generator<Need & { stage: string }> {
   const size: CanvasSize = { images, height, width };
-  yield { stage: "the U-Net's step", ...needOf(model, size, recordStep(model, size, 2)) };
+  yield { stage: "the U-Net's step", ...needOf(model, size, recordStep(model, size, { halves: 2 })) };
   yield { stage: "the VAE's decoder", ...fit(model, size, (options) => recordDecode(model, size, options)).need };
   yield { stage: "the VAE's encoder", ...fit(model, size, (options) => recordEncode(model, size, options)).need };
   yield { stage: "the start", ...needOf(model, size, recordStart(model, size, { fromImage: true })) };
-  yield { stage: "the text encoder", ...needOf(model, size, recordText(model, size, 2)) };
+  yield { stage: "the text encoder", ...needOf(model, size, recordText(model, { sequences: 2 })) };
 }
 
 /** Bytes of device memory without which no picture of this size is made: the largest stage's. */

@@ -1,4 +1,5 @@
 /** Which folder or file a model's name stands for, and which models there are. */
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../checkpoint/error.ts";
 import { recognise } from "../checkpoint/family.ts";
@@ -28,6 +29,14 @@ export interface ModelEntry {
 export interface ModelHomes {
   /** A folder of models that is looked through before `weights/`. */
   modelsDir?: string;
+  /** A folder of textual inversions, looked through before those beside models. */
+  embeddingsDir?: string;
+}
+
+/** Folders of textual inversions for the model at a path, those that are there: the named one, and `embeddings` beside models. */
+export function embeddingFolders(path: string, { modelsDir, embeddingsDir }: ModelHomes = {}): string[] {
+  const beside = [...(modelsDir ? [modelsDir] : []), dirname(resolve(path))].map((home) => join(home, "embeddings"));
+  return [...new Set([...(embeddingsDir ? [embeddingsDir] : []), ...beside])].filter(isFolder);
 }
 
 const SINGLE = ".safetensors";

@@ -7,6 +7,7 @@ import { latentShape } from "./canvas.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
 import { channelsLast, type Pipeline, type PipelineInput, type StepEvent } from "./pipeline.ts";
 import type { Progress } from "./served_model.ts";
+import type { Noise } from "./noise.ts";
 import { cutMask, inpaintChannels, latentMask, refill, shrinkMask, toUnit } from "./start.ts";
 import type { GenerateRequest } from "./request.ts";
 import { outputSize, plainGuidance, upscalers } from "./tasks.ts";
@@ -19,10 +20,12 @@ export interface Making {
   signal: AbortSignal;
   /** The pictures of a batch as the pipeline is told of them, beside what is particular to a pass. */
   common: Pick<PipelineInput, "conditional" | "unconditional" | "guidanceScale" | "prediction">;
+  /** The prompts of the second pass, where there is one. */
+  again?: Pick<PipelineInput, "conditional" | "unconditional">;
   /** The schedule of the first pass, and of the second where there is one. */
   trajectories: readonly Trajectory[];
   /** Draws of standard normals for the pictures of a batch of a size, from its start on. */
-  noise(size: CanvasSize): () => Float32Array;
+  noise(size: CanvasSize, trajectory: Trajectory): Noise;
 }
 
 /** Steps of all passes over one batch. */
@@ -72,7 +75,7 @@ export async function* makeBatch(
 
 async function firstPass(making: Making, images: number): Promise<PipelineInput> {
   const { pipeline, request, common, trajectories: [trajectory] } = making, { width, height, tiling } = request;
-  const size: CanvasSize = { images, width, height, tiling }, noise = making.noise(size);
+  const size: CanvasSize = { images, width, height, tiling }, noise = making.noise(size, trajectory);
   const { guidance = plainGuidance, previews } = request;
   const input: PipelineInput = { ...common, ...size, trajectory, guidance, previews, noise };
   const { initImage, initSize, mask, inpaint } = request, { unet, vae } = pipeline.model;
@@ -84,7 +87,7 @@ async function firstPass(making: Making, images: number): Promise<PipelineInput>
     input.initial = await pipeline.resize(own, from, size, "bilinear");
   } else if (initImage && !mask) input.initImage = initImage;
   if (initImage && mask && inpaint) {
-    const clean = await pipeline.encode(toUnit(initImage), size, noise());
+    const clean = await pipeline.encode(toUnit(initImage), size, noise("posterior"));
     const repainted = latentMask(mask, request, shape, inpaint);
     const refilled = inpaint.fill === "latent noise" || inpaint.fill === "latent nothing";
     const normals = refilled ? channelsOfStart(making, size, shape) : clean;
@@ -103,12 +106,14 @@ async function firstPass(making: Making, images: number): Promise<PipelineInput>
 
 /** The noise that a pass of this size starts from, as the first draw of generators of its own. */
 function channelsOfStart(making: Making, size: CanvasSize, shape: readonly [number, number, number, number]) {
-  return channelsLast(making.noise(size)(), shape);
+  return channelsLast(making.noise(size, making.trajectories[0])("start"), shape);
 }
 
 /** A second pass over what the first one made, enlarged: by its latents, or decoded, resized and encoded. */
 async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory): Promise<PipelineInput> {
-  const { pipeline, request, common } = making, { width, height, upscaler } = request.hires!, { images } = canvas.size;
+  const { pipeline, request, common, again } = making,
+    { width, height, upscaler } = request.hires!,
+    { images } = canvas.size;
   const size: CanvasSize = { images, width, height, tiling: request.tiling }, how = upscalers[upscaler];
   let initial: Float32Array;
   if (how.kind === "latent") {
@@ -127,12 +132,13 @@ async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory
   const { guidance = plainGuidance, previews } = request;
   const input: PipelineInput = {
     ...common,
+    ...again,
     ...size,
     trajectory,
     guidance,
     previews,
     initial,
-    noise: making.noise(size),
+    noise: making.noise(size, trajectory),
   };
   const shape = latentShape(pipeline.model, size);
   if (pipeline.model.unet.config.in_channels > shape[3]) {

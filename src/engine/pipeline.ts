@@ -10,18 +10,14 @@ import { gaussian } from "../tensor/random.ts";
 import { elements } from "../tensor/shape.ts";
 import { Canvas, type CanvasSize } from "./canvas.ts";
 import type { StableDiffusion } from "./model.ts";
+import type { Noise } from "./noise.ts";
 import { fitMatrix, fittedSide, knownMatrix, unpackPixels } from "./preview.ts";
 import { mixNoise, sampleMoments } from "./start.ts";
+import { type PromptInput, StepText } from "./step_text.ts";
 import { type Guidance, isGuided, isPreviewed, plainGuidance } from "./tasks.ts";
 
-/** What to make. Tokens are 77 ids a prompt, padded as the model's tokenizer does. */
-export interface PipelineInput extends CanvasSize {
-  /** One prompt a picture. */
-  conditional: readonly Uint32Array[];
-  /** The negative prompts, one a picture; read where guidance runs. */
-  unconditional: readonly Uint32Array[];
-  /** Above 1 the unconditional half runs too. */
-  guidanceScale: number;
+/** What to make. */
+export interface PipelineInput extends CanvasSize, PromptInput {
   trajectory: Trajectory;
   /** What the U-Net's output means; read where predictions are changed or looked at. */
   prediction?: Prediction;
@@ -43,7 +39,7 @@ export interface PipelineInput extends CanvasSize {
    * The next draw of standard normals for all pictures, [images, channels, height, width] as torch orders them. Asked
    * for in the reference's order: with a picture first the posterior's; then the start's; then one a stochastic step.
    */
-  noise(): Float32Array;
+  noise: Noise;
 }
 
 /** One sampler move is done, of `steps`. */
@@ -95,14 +91,12 @@ export class Pipeline implements Disposable {
   async *denoise(input: PipelineInput, timings?: Timings): AsyncGenerator<StepEvent, Canvas> {
     this.model.backend.residency.unpin(); // what a pass before this one made is given in `input`
     const canvas = this.canvas(input), { trajectory: { steps }, guidance = plainGuidance } = input;
-    const halves = halvesOf(input.guidanceScale, this.model), places = placeHistory(steps, HISTORY_SLOTS);
-    const cut = halves === 2 && steps.some((_, i) => !isGuided(i, steps.length, guidance));
-    await this.#timed("text", () => this.#encodeText(canvas, input, halves));
-    if (cut) canvas.copyContext();
+    const text = await this.#timed("text", () => StepText.encode(canvas, input));
+    const places = placeHistory(steps, HISTORY_SLOTS);
     await this.#timed(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
     for (const [i, step] of steps.entries()) {
-      const began = performance.now(), guided = halves === 2 && isGuided(i, steps.length, guidance);
-      await this.#step(canvas, input, { step, place: places[i], guided, alone: cut && !guided, timings });
+      const began = performance.now(), guided = text.halves === 2 && isGuided(i, steps.length, guidance);
+      await this.#step(text, input, { call: i, step, place: places[i], guided, timings });
       if (input.inpaint?.rule === "renoised") {
         await this.#blend(canvas, steps[i + 1]?.level ?? { signal: 1, noise: 0 });
       } else if (input.inpaint && i + 1 === steps.length) await this.#blend(canvas, { signal: 1, noise: 0 });
@@ -117,31 +111,29 @@ export class Pipeline implements Disposable {
     return canvas;
   }
 
-  /** One U-Net call and sampler row. */
+  /** The U-Net calls of a step and its sampler row. */
   async #step(
-    canvas: Canvas,
+    text: StepText,
     { guidanceScale, guidance = plainGuidance, prediction = "epsilon", ...input }: PipelineInput,
-    { step, place, guided, alone, timings }: {
+    { call, step, place, guided, timings }: {
+      call: number;
       step: Step;
       place: Place;
       guided: boolean;
-      alone: boolean;
       timings?: Timings;
     },
   ): Promise<void> {
     const guides = guidance.threshold > 0 || guided && guidance.rescale > 0, masks = input.inpaint?.rule === "denoised";
-    const plan = await canvas.step(guided ? 2 : 1, { guides, masks, alone }), { config } = this.model.unet;
-    if (config.time_cond_proj_dim) plan.write("condition", guidanceProjection(guidanceScale, config));
-    if (step.noise !== 0) plan.write("noise", channelsLast(input.noise(), canvas.latentShape));
-    plan.write("row", encodeRow(step, place, guidanceScale));
-    plan.write("timestep", timestepProjection(step.timestep, config));
-    if (plan.named.has("extra")) plan.write("extra", repeat(input.extra!, guided ? 2 : 1));
-    if (guides || masks) {
-      const { skip, out } = cleanPrediction(prediction, step.level), { threshold, percentile } = guidance;
-      const rescale = guided ? guidance.rescale : 0;
-      plan.write("options", Float32Array.of(skip, out, rescale, threshold, percentile, 0, 0, 0));
-    }
-    plan.run(timings);
+    const { config } = this.model.unet, { skip, out } = cleanPrediction(prediction, step.level);
+    const { threshold, percentile } = guidance, rescale = guided ? guidance.rescale : 0;
+    await text.run(call, { guided, guides, masks, timings }, {
+      row: encodeRow(step, place, text.scale),
+      timestep: timestepProjection(step.timestep, config),
+      condition: config.time_cond_proj_dim ? guidanceProjection(guidanceScale, config) : undefined,
+      noise: step.noise !== 0 ? channelsLast(input.noise(step), text.canvas.latentShape) : undefined,
+      extra: input.extra,
+      options: Float32Array.of(skip, out, rescale, threshold, percentile, 0, 0, 0),
+    });
   }
 
   /** Makes what the mask does not cover the picture's own latents again, as noisy as `level`. */
@@ -259,27 +251,11 @@ export class Pipeline implements Disposable {
     return { width, height, pixels: Uint8Array.from(image, level) };
   }
 
-  async #encodeText(
-    canvas: Canvas,
-    { conditional, unconditional, images }: PipelineInput,
-    halves: 1 | 2,
-  ): Promise<void> {
-    const prompts = halves === 2 ? [...unconditional, ...conditional] : conditional;
-    if (prompts.length !== halves * images) {
-      throw new RangeError(`${prompts.length} prompts for ${halves * images} places`);
-    }
-    const plan = await canvas.text(halves), length = prompts[0].length, ids = new Uint32Array(prompts.length * length);
-    for (const [i, prompt] of prompts.entries()) ids.set(prompt, i * length);
-    plan.write("ids", ids);
-    plan.run();
-    await this.model.backend.device.idle();
-  }
-
   async #start(canvas: Canvas, { initial, inpaint, initImage, trajectory, noise }: PipelineInput): Promise<void> {
     const [images, height, width] = canvas.latentShape;
     const { scaling_factor } = this.model.vae.config;
     if (initial) {
-      const plan = await canvas.blend(), normals = channelsLast(noise(), canvas.latentShape);
+      const plan = await canvas.blend(), normals = channelsLast(noise("start"), canvas.latentShape);
       plan.write("latents", mixNoise(initial, normals, trajectory.start));
       plan.write("firstNoise", normals);
       plan.write("initial", initial);
@@ -293,8 +269,8 @@ export class Pipeline implements Disposable {
       await this.model.backend.device.idle();
     }
     const plan = await canvas.start({ fromImage: initImage !== undefined });
-    if (initImage) plan.write("posterior", channelsLast(noise(), canvas.latentShape));
-    plan.write("noise", channelsLast(noise(), [images, height, width, canvas.latentShape[3]]));
+    if (initImage) plan.write("posterior", channelsLast(noise("posterior"), canvas.latentShape));
+    plan.write("noise", channelsLast(noise("start"), [images, height, width, canvas.latentShape[3]]));
     const { signal, noise: scale } = initImage ? trajectory.start : { signal: 0, noise: trajectory.initialScale };
     plan.write("start", new Float32Array([signal, scale, scaling_factor, height * width]));
     plan.run();
@@ -323,14 +299,6 @@ export class Pipeline implements Disposable {
   }
 }
 
-/**
- * How many predictions a step guides by: both halves where the scale is above 1, or one where the U-Net is told the scale
- * (`time_cond_proj_dim`, of models distilled to few steps).
- */
-export function halvesOf(guidanceScale: number, { unet }: Pick<StableDiffusion, "unet">): 1 | 2 {
-  return guidanceScale > 1 && !unet.config.time_cond_proj_dim ? 2 : 1;
-}
-
 /** The `row` operand of ops/latents.ts for one step and its place in the history. */
 export function encodeRow(step: Step, { slot, saveSlot, weights }: Place, guidanceScale: number): Float32Array {
   const { inputScale, skip, out, clip = 0, x, noise, unclipped = 0 } = step;
@@ -355,13 +323,6 @@ export function channelsLast(data: Float32Array, shape: readonly [number, number
     }
   }
   return result;
-}
-
-/** The array so many times over. */
-function repeat(data: Float32Array, times: number): Float32Array {
-  const all = new Float32Array(times * data.length);
-  for (let i = 0; i < times; i++) all.set(data, i * data.length);
-  return all;
 }
 
 /** Whether a row's prediction is that of the clean latents. */

@@ -67,8 +67,8 @@ export interface StartOptions {
   hostBytes?: number;
   /** Milliseconds without a job after which all device memory is given back; Infinity keeps it, as does absence. */
   keepAlive?: number;
-  /** Where models that requests name are looked up. */
-  homes?: { modelsDir?: string };
+  /** Where models that requests name, and embeddings that prompts name, are looked up. */
+  homes?: { modelsDir?: string; embeddingsDir?: string };
 }
 
 export type ToWorker =

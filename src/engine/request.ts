@@ -19,6 +19,7 @@ import { nearestFirst } from "./nearest.ts";
 import type { ModelInfo } from "./protocol.ts";
 import { flattenHires, parseTasks, taskFields } from "./task_fields.ts";
 import type { Tasks } from "./tasks.ts";
+import { readTextRequest, textFields, type TextRequest } from "./text_fields.ts";
 import {
   defaultEta,
   findSampler,
@@ -34,7 +35,7 @@ import {
 export { ConflictError, RequestError } from "./fields.ts";
 
 /** One picture to make, every default filled in: what all surfaces translate to and the engine runs. */
-export interface GenerateRequest extends Tasks {
+export interface GenerateRequest extends Tasks, TextRequest {
   /** Name of the model; the engine's own where absent. */
   model?: string;
   prompt: string;
@@ -98,6 +99,7 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
     scheduler: field(schedulerName, defaults.scheduler, "How noise levels are spread"),
     seed: field(whole({ min: -1, max: 2 ** 32 - 1 }), -1, "Same seed, same picture; -1 chooses one"),
     rng: field(choice(["nv", "cpu"]), "nv", "Whose random numbers: as on an NVIDIA GPU, or as torch on a CPU"),
+    ...textFields(limits),
     ...taskFields(limits),
     // Absent it is the sampler's own.
     eta: field(decimal({ min: 0, max: 1 }), null, "Share of the noise that a step replaces"),
@@ -171,6 +173,7 @@ export function parseRequest(given: ReadonlyMap<string, unknown>, context: Reque
     seed: seed === -1 ? (context.randomSeed ?? anySeed)() : seed,
     rng: read("rng", table.rng),
     eta: read("eta", { ...table.eta, default: defaultEta(sampler) }),
+    ...readTextRequest(read, { maxSide: context.limits.maxSide, anySeed: context.randomSeed ?? anySeed }),
     ...(keepAlive !== undefined && { keepAlive: table.keep_alive.parse("keep_alive", keepAlive) }),
   };
   checkArea(common, context.limits);

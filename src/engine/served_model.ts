@@ -14,16 +14,19 @@ import {
   UnsupportedScheduleError,
 } from "../samplers/mod.ts";
 import type { Prediction } from "../samplers/step.ts";
-import { gaussian } from "../tensor/random.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
 import { type CanvasSize, latentShape } from "./canvas.ts";
+import { planPrompt, type PromptOptions, type PromptPlan } from "./conditioning.ts";
+import { Embeddings } from "./embeddings.ts";
 import { lowerFirst } from "./fields.ts";
 import { largestOfShape, sizeLimits, whyTooLarge } from "./limits.ts";
 import { makeBatch, stepsOf } from "./making.ts";
 import { type Backend, openStableDiffusion, type StableDiffusion } from "./model.ts";
+import { type Noise, noiseOf } from "./noise.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { JobEvent, ModelDefaults, ModelInfo } from "./protocol.ts";
 import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
+import { eachPicture } from "./tasks.ts";
 
 /** A request that cannot be run as it is; the message says why. */
 export class RefusedError extends Error {
@@ -50,17 +53,39 @@ function modelName(path: string): string {
   return basename(resolve(path)).replace(/\.safetensors$/, "");
 }
 
+/** What the text encoder reads for a pass. */
+interface Prompts {
+  conditional: PromptPlan;
+  unconditional: PromptPlan;
+}
+
+/** Model calls of a run of which none is left out: second-order samplers have two a step. Schedules are spread over them. */
+function callsOf({ steps }: Trajectory, count: number, strength: number): number {
+  const taken = Math.max(1, Math.floor(count * strength));
+  return count * (steps.length > 1.5 * taken ? 2 : 1);
+}
+
 export class ServedModel implements Disposable {
   readonly pipeline: Pipeline;
   readonly info: ModelInfo;
   readonly #tokenizer: ClipTokenizer;
+  readonly #embeddings: Embeddings;
   readonly #schedule: SchedulerJson;
   /** What {@link whyTooLarge} said of the sizes asked for so far. */
   readonly #sizes = new Map<string, string | undefined>();
 
-  private constructor(readonly model: StableDiffusion, folder: ModelFolder, path: string) {
+  private constructor(
+    readonly model: StableDiffusion,
+    folder: ModelFolder,
+    { path, embeddings, log }: { path: string; embeddings?: readonly string[]; log: (line: string) => void },
+  ) {
     this.pipeline = new Pipeline(model);
     this.#tokenizer = loadTokenizer(folder.folder("tokenizer"), { padToken: folder.padToken });
+    this.#embeddings = new Embeddings(embeddings ?? [], {
+      width: model.textEncoder.config.hidden_size,
+      tokens: (text) => this.#tokenizer.tokens(text),
+      log,
+    });
     this.#schedule = parseSchedulerJson(folder.scheduler ?? "{}");
     this.info = { model: { name: model.name, defaults: defaultsOf(folder, model) }, limits: sizeLimits(model) };
     this.#checkDefaults(path);
@@ -73,9 +98,15 @@ export class ServedModel implements Disposable {
   static open(
     backend: Backend,
     path: string,
-    { folder = openModel(path), log }: { folder?: ModelFolder; log: (line: string) => void },
+    { folder = openModel(path), embeddings, log }: {
+      folder?: ModelFolder;
+      /** Folders of textual inversions. */
+      embeddings?: readonly string[];
+      log: (line: string) => void;
+    },
   ): ServedModel {
-    return new ServedModel(openStableDiffusion(backend, folder, { name: modelName(path), log }), folder, path);
+    const model = openStableDiffusion(backend, folder, { name: modelName(path), log });
+    return new ServedModel(model, folder, { path, embeddings, log });
   }
 
   /**
@@ -83,29 +114,33 @@ export class ServedModel implements Disposable {
    * @throws {RefusedError} when the request cannot be run as it is.
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
-    const [conditional, unconditional] = [request.prompt, request.negativePrompt].map((text) =>
-      this.#tokenizer.encode(text)
-    );
     const { width, height, guidanceScale, hires, n = 1, iterations = 1 } = request;
     this.#checkSize(height, width);
     if (hires) this.#checkSize(hires.height, hires.width);
     if (request.initSize) this.#checkSize(request.initSize.height, request.initSize.width);
-    const trajectories = this.#trajectories(request);
-    yield { type: "started", truncatedTokens: conditional.truncated + unconditional.truncated };
+    const trajectories = this.#trajectories(request), [prompts, again] = this.#prompts(request, trajectories);
+    yield { type: "started", truncatedTokens: prompts.conditional.truncated + prompts.unconditional.truncated };
     this.pipeline.timing = {};
     try {
       const together = this.#together(n, hires ?? request), perRound = Math.ceil(n / together);
       const perBatch = stepsOf(trajectories), steps = perBatch * perRound * iterations;
       for (let first = 0, step = 0; first < n * iterations; step += perBatch) {
         const images = Math.min(together, n - first % n);
+        const each = ({ conditional, unconditional }: Prompts) => ({
+          conditional: Array<PromptPlan>(images).fill(conditional),
+          unconditional: Array<PromptPlan>(images).fill(unconditional),
+        });
         const common = {
           guidanceScale,
-          conditional: Array(images).fill(Uint32Array.from(conditional.ids)),
-          unconditional: Array(images).fill(Uint32Array.from(unconditional.ids)),
+          ...each(prompts),
           prediction: (this.#schedule.prediction_type ?? "epsilon") as Prediction,
         };
-        const noise = (size: CanvasSize) => this.#noise(request, { ...size, first });
-        const making = { pipeline: this.pipeline, request, signal, common, trajectories, noise };
+        const noise = (size: CanvasSize, trajectory: Trajectory) =>
+          this.#noise(request, { ...size, first }, trajectory);
+        const making = {
+          ...{ pipeline: this.pipeline, request, signal, common, trajectories, noise },
+          again: again && each(again),
+        };
         if (yield* makeBatch(making, { first, images, step, steps })) return yield { type: "cancelled" };
         first += images;
       }
@@ -159,17 +194,49 @@ export class ServedModel implements Disposable {
     }
   }
 
-  /** Draws for pictures from number `first` on: each picture has a generator of its own. */
-  #noise({ seed, rng }: GenerateRequest, { images, height, width, first }: CanvasSize & { first: number }) {
-    const [, ...latents] = latentShape(this.model, { images, height, width }), [high, wide, channels] = latents;
-    const shape = [channels, high, wide], size = channels * high * wide;
-    const draws = Array.from(
-      { length: images },
-      (_, i) => gaussian({ seed: (seed + first + i) % 2 ** 32, rng, shape }),
-    );
-    return () => {
+  /**
+   * The prompts of each pass, ready for the text encoder.
+   * @throws {RefusedError} when it has no layer that the request asks for, or a weight is beyond all numbers.
+   */
+  #prompts(request: GenerateRequest, [first, second]: readonly Trajectory[]): Prompts[] {
+    const { prompt, negativePrompt, promptSyntax: syntax, emphasis, clipSkip = 1, initImage, hires } = request;
+    const layers = this.model.textEncoder.config.num_hidden_layers, skip = clipSkip - 1;
+    if (skip >= layers) {
+      const message =
+        `Field clip_skip is ${clipSkip}, and this text encoder has ${layers} layers, 1 to ${layers} would do`;
+      throw new RefusedError(message, { field: "clip_skip" });
+    }
+    const embedded = syntax === "plain" ? [] : this.#embeddings.words();
+    const plan = (field: string, text: string, options: PromptOptions) => {
+      const made = planPrompt(text, this.#tokenizer, { syntax, emphasis, embedded, ...options });
+      const chunks = made.parts.flatMap(({ schedule }) => schedule).flatMap(({ chunks }) => chunks);
+      if (chunks.every(({ weights }) => weights.every(Number.isFinite))) return made;
+      throw new RefusedError(`Field ${field} has a weight beyond all numbers, fewer brackets would do`, { field });
+    };
+    const both = (calls: number, firstPass?: number): Prompts => ({
+      conditional: plan("prompt", prompt, { calls, firstPass, skip }),
+      // As the reference, which skips layers for the prompt alone.
+      unconditional: plan("negative_prompt", negativePrompt, {
+        ...{ calls, firstPass, composed: false },
+        skip: syntax === "plain" ? 0 : skip,
+      }),
+    });
+    const calls = callsOf(first, request.steps, initImage ? request.strength : 1);
+    return [both(calls), ...hires ? [both(callsOf(second, hires.steps, hires.strength), calls)] : []];
+  }
+
+  /** Draws for pictures from number `first` on: each picture has generators of its own. */
+  #noise(
+    request: GenerateRequest,
+    { images, height, width, first }: CanvasSize & { first: number },
+    trajectory: Trajectory,
+  ): Noise {
+    const [, high, wide, channels] = latentShape(this.model, { images, height, width }), size = channels * high * wide;
+    const options = { shape: [channels, high, wide], scale: this.model.vae.scale, trajectory } as const;
+    const draws = eachPicture(request).slice(first, first + images).map((picture) => noiseOf(picture, options));
+    return (what) => {
       const all = new Float32Array(images * size);
-      for (const [i, draw] of draws.entries()) all.set(draw(), i * size);
+      for (const [i, draw] of draws.entries()) all.set(draw(what), i * size);
       return all;
     };
   }

@@ -98,12 +98,14 @@ export function pictureCount({ n = 1, iterations = 1 }: Tasks): number {
   return n * iterations;
 }
 
-/** Each picture of a request as a request of its own: image i has seed + i. */
-export function eachPicture<Request extends Tasks & { seed: number }>(request: Request): Request[] {
+/** Each picture of a request as a request of its own: image i has seed + i, or of variations of one seed subseed + i. */
+export function eachPicture<Request extends Tasks & { seed: number; subseed?: number }>(request: Request): Request[] {
   const { n: _n, iterations: _iterations, ...one } = request;
   return Array.from({ length: pictureCount(request) }, (_, i) => ({
     ...one,
-    seed: (request.seed + i) % 2 ** 32,
+    ...(request.subseed === undefined
+      ? { seed: (request.seed + i) % 2 ** 32 }
+      : { subseed: (request.subseed + i) % 2 ** 32 }),
   } as Request));
 }
 

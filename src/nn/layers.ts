@@ -1,6 +1,6 @@
 /** The layers that own parameters. */
 import { Parameter, type Value } from "../graph/graph.ts";
-import { embed } from "../ops/embedding.ts";
+import { embed, embedWithVectors } from "../ops/embedding.ts";
 import { conv2d, type ConvolutionOptions, linear } from "../ops/matmul.ts";
 import { groupNorm, layerNorm } from "../ops/norm.ts";
 import { Module } from "./module.ts";
@@ -84,8 +84,9 @@ export class Embedding extends Module {
     this.weight = new Parameter([rows, width], "rows");
   }
 
-  /** `ids` [images, length, 1] to [images, length, width], `positions` added. */
-  forward(ids: Value, positions: Embedding): Value {
+  /** `ids` [images, length, 1] to [images, length, width], `positions` added; ids beyond the table are rows of `vectors`. */
+  forward(ids: Value, positions: Embedding, vectors?: Value): Value {
+    if (vectors) return embedWithVectors(ids, this.weight, positions.weight, vectors);
     return embed(ids, this.weight, positions.weight);
   }
 }

@@ -1,5 +1,6 @@
 /** What happens to latents outside the networks: the start, the U-Net's input, one sampler row. All in place, all f32. */
 import advanceSource from "../../kernels/advance.wgsl" with { type: "text" };
+import composeSource from "../../kernels/compose.wgsl" with { type: "text" };
 import scaleLatentsSource from "../../kernels/scale_latents.wgsl" with { type: "text" };
 import startSource from "../../kernels/start_latents.wgsl" with { type: "text" };
 import { Kernel } from "../gpu/kernel.ts";
@@ -8,6 +9,7 @@ import { size4, WORKGROUP } from "./elementwise.ts";
 
 const startKernel = new Kernel("start_latents", startSource);
 const scaleKernel = new Kernel("scale_latents", scaleLatentsSource);
+const composeKernel = new Kernel("compose", composeSource);
 const advanceKernel = new Kernel("advance", advanceSource);
 
 /** Numbers of the `row` operand, in this order; see `Step` in the samplers. */
@@ -91,5 +93,20 @@ export function advance(
     shape: { size4: size4(latents) },
     workgroups: spread(Math.ceil(size4(latents) / WORKGROUP)),
     loops: HISTORY_SLOTS,
+  });
+}
+
+/**
+ * Adds one more `output` of the U-Net [images, …] to `prediction` [2 · images, …], f32, in place: each half becomes keep ·
+ * half + add · output. `shares` holds keep and add of the unconditional half, then of the conditional one.
+ */
+export function compose(
+  { prediction, output, shares }: { prediction: Value; output: Value; shares: Value },
+): void {
+  output.graph.update(composeKernel, "prediction", {
+    operands: { prediction, output, shares },
+    constants: { Scalar: output.dtype },
+    shape: { size4: size4(output) },
+    workgroups: spread(Math.ceil(size4(output) / WORKGROUP)),
   });
 }

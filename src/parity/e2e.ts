@@ -1,6 +1,7 @@
 /** Whole pipelines: the engine's own from prompt to PNG, fed with the reference's draws. */
 import { join } from "node:path";
 import { type Canvas, latentShape } from "../engine/canvas.ts";
+import { type PromptPlan, tokensPlan } from "../engine/conditioning.ts";
 import { channelsLast, type Pipeline, type PipelineInput } from "../engine/pipeline.ts";
 import { cutMask, inpaintChannels, shrinkMask, spreadMask, toUnit } from "../engine/start.ts";
 import { plainGuidance } from "../engine/tasks.ts";
@@ -23,7 +24,7 @@ const KNOWN = new Set([
   ...["name", "model", "mode", "prompt", "negative", "steps", "size", "guidance", "images", "eta", "strength"],
   ...["scheduler", "scheduler_class", "scheduler_options", "karras", "source", "key", "tensors", "trace"],
   ...["latents", "image", "steps_latents", "noise_draws", "latent_std", "image_std", "image_clipped"],
-  ...["torch_f16", "torch_error", "mask", "guidance_rescale"],
+  ...["torch_f16", "torch_error", "mask", "guidance_rescale", "clip_skip"],
 ]);
 
 /** What makes ids of a case's prompts. */
@@ -122,15 +123,15 @@ async function inputOf(
   });
   const prompts = [index.prompt].flat(), copies = index.images ?? 1, images = prompts.length * copies;
   const negatives = Array.isArray(index.negative) ? index.negative : prompts.map(() => index.negative ?? "");
-  const tokens = (texts: readonly string[]) =>
-    texts.flatMap((text) => Array(copies).fill(Uint32Array.from(tokenizer.encode(text).ids)));
+  const tokens = (texts: readonly string[], skip = 0) =>
+    texts.flatMap((text) => Array<PromptPlan>(copies).fill(tokensPlan(tokenizer.encode(text).ids, { skip })));
   const draw = elements(latentShape(pipeline.model, { images, height, width }));
   let draws = 0;
   const input: PipelineInput = {
     images,
     height,
     width,
-    conditional: tokens(prompts),
+    conditional: tokens(prompts, index.clip_skip),
     unconditional: tokens(negatives as string[]),
     guidanceScale: guidance,
     trajectory,
@@ -160,8 +161,8 @@ async function inpainting(
   const levels = readPng(join(folder, `${index.name}.mask.png`), height, width).filter((_, i) => i % 3 === 0);
   const hidden = cutMask(levels), mask = shrinkMask(hidden, width, vae.scale), isWhole = index.strength === 1;
   const reads = unet.config.in_channels > shape[3];
-  const initial = reads && isWhole ? undefined : await pipeline.encode(toUnit(pixels), input, noise());
-  const start = noise(), masked = noise();
+  const initial = reads && isWhole ? undefined : await pipeline.encode(toUnit(pixels), input, noise("posterior"));
+  const start = noise("start"), masked = noise("posterior");
   const extra = reads
     ? inpaintChannels(mask, await pipeline.encode(toUnit(pixels, hidden), input, masked), shape)
     : undefined;
@@ -172,8 +173,8 @@ async function inpainting(
     initial,
     extra,
     inpaint: reads ? undefined : { mask: spreadMask(mask, shape), rule: "renoised" },
-    noise() {
-      const draw = first ?? noise();
+    noise(what) {
+      const draw = first ?? noise(what);
       first = undefined;
       return draw;
     },

@@ -40,6 +40,8 @@ export interface PictureIndex {
   images?: number;
   eta?: number;
   strength?: number;
+  /** Layers of the text encoder left out for the prompt. */
+  clip_skip?: number;
   /** Kind of its mask, which lies beside it as a PNG. */
   mask?: string;
   guidance_rescale?: number;

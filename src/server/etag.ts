@@ -8,14 +8,18 @@ import { digestOf } from "./jobs.ts";
 const immaterial = ["detach", "timeout_ms", "priority", "keep_alive"];
 
 /**
- * The ETag of the answer to a GET, where it is one for good: its seed is given, and the answer is a file and no stream of
+ * The ETag of the answer to a GET, where it is one for good: its seeds are given, and the answer is a file and no stream of
  * events. It stands for the request, the weights, the programme's version, the adapter and the precision.
  */
 export function etagOf(
   fields: ReadonlyMap<string, unknown>,
   { format, weights, info: { adapter, precision, model } }: { format: string; weights: () => string; info: EngineInfo },
 ): string | undefined {
-  if (!/^\d+$/.test(`${fields.get("seed")}`) || !["png", "jpeg", "apng"].includes(format)) return undefined;
+  const isGiven = (seed: string) => /^\d+$/.test(`${fields.get(seed)}`);
+  const isVaried = Number(fields.get("subseed_strength") ?? 0) !== 0;
+  if (!isGiven("seed") || isVaried && !isGiven("subseed") || !["png", "jpeg", "apng"].includes(format)) {
+    return undefined;
+  }
   const material = new Map([...fields].filter(([name]) => !immaterial.includes(name)));
   // What is absent stands for the model's defaults.
   const made = [format, weights(), version, adapter.name, adapter.backend, precision, model, digestOf(material)];

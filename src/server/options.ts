@@ -16,6 +16,8 @@ export interface ServerOptions {
   queue: number;
   /** Further folder in which models are looked up by name. */
   modelsDir?: string;
+  /** Folder of textual inversions. */
+  embeddingsDir?: string;
   /** Bytes of device memory that may be used at once; chosen from the adapter and the machine where absent. */
   memoryBudget?: number;
   /** Milliseconds without a job after which device memory is given back; Infinity where it is kept. */
@@ -52,7 +54,8 @@ Usage: deno task serve [options]
 Each option is also the environment variable beside it; the last column is the default.
 BYTES may end in KiB, MiB, GiB, KB, MB or GB; on a software adapter half of the machine's memory is the default, else 6GiB.
 TIME is like 30s, 5m or 1h; 0 gives device memory back after each job, -1 never.
-MODELS_DIR is a further folder to look a model's NAME up in; REQUIRE_GPU=1 refuses to serve on a software adapter.
+MODELS_DIR is a further folder to look a model's NAME up in; EMBEDDINGS_DIR one of textual inversions, beside the folder
+embeddings beside the models; REQUIRE_GPU=1 refuses to serve on a software adapter.
 API_KEYS are the keys that clients must have, with commas between them; RATE_LIMIT is how many jobs each may hand in a minute,
 and OPEN_METRICS=1 leaves /metrics open. CORS_ORIGINS are the origins whose pages may read the answers; * stands for all.`;
 
@@ -102,6 +105,7 @@ export function parseOptions(args: string[], env: Record<string, string | undefi
     gpu: text("gpu"),
     queue: whole("queue", 64, [1, 100_000]),
     modelsDir: env.MODELS_DIR ? callersPath(env.MODELS_DIR) : undefined,
+    embeddingsDir: env.EMBEDDINGS_DIR ? callersPath(env.EMBEDDINGS_DIR) : undefined,
     memoryBudget: other("memory-budget", parseBytes, "a size like 2GiB or 900MB"),
     keepAlive: other("keep-alive", parseDuration, "a time like 5m, 30s, 0 or -1 for ever") ?? 300_000,
     requireGpu: env.REQUIRE_GPU === "1",

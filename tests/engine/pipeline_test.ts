@@ -1,6 +1,8 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { openFolder } from "../../src/checkpoint/folder.ts";
+import { type PromptPlan, tokensPlan } from "../../src/engine/conditioning.ts";
+import type { NoiseFor } from "../../src/engine/noise.ts";
 import { createBackend, openStableDiffusion } from "../../src/engine/model.ts";
 import { channelsLast, encodeRow, Pipeline, type PipelineInput } from "../../src/engine/pipeline.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
@@ -17,11 +19,11 @@ Deno.test.afterAll(() => {
   for (const made of [pipeline, model, device]) made[Symbol.dispose]();
 });
 
-/** 77 ids of a prompt that is one token. */
-function tokens(token: number): Uint32Array {
+/** A prompt that is one token, of 77 ids. */
+function tokens(token: number): PromptPlan {
   const ids = new Uint32Array(model.textEncoder.config.max_position_embeddings).fill(49407);
   ids.set([49406, token]);
-  return ids;
+  return tokensPlan(ids);
 }
 
 /** Noise of seeds one after another, drawn for all images at each call. */
@@ -111,9 +113,9 @@ Deno.test("noise is drawn once for the start, and once more for each step that a
   for (const [sampler, draws] of [["euler", 1], ["dpmpp_2m", 1], ["euler_a", 3]] as const) {
     let drawn = 0;
     const asked = input({ seeds: [1], prompts: [320], sampler, steps: 3 }), draw = asked.noise;
-    const noise = () => {
+    const noise = (what: NoiseFor) => {
       drawn++;
-      return draw();
+      return draw(what);
     };
     for await (const _ of pipeline.denoise({ ...asked, noise })) { /* only the count matters */ }
     strictEqual(drawn, draws, sampler);

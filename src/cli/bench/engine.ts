@@ -96,9 +96,9 @@ export class EngineContestant implements Contestant {
   #open(canvas: Canvas, stage: Stage): Promise<Plan> {
     switch (stage) {
       case "text":
-        return canvas.text(2);
+        return canvas.text({ sequences: 2 });
       case "step":
-        return canvas.step(2);
+        return canvas.step({ halves: 2 });
       case "decode":
         return canvas.decode();
       case "encode":

@@ -1,5 +1,6 @@
 /** One picture of one step under a budget, in a process of its own whose memory `memory.ts` watches. */
 import { openModel } from "../../checkpoint/model.ts";
+import { tokensPlan } from "../../engine/conditioning.ts";
 import { createBackend, openStableDiffusion } from "../../engine/model.ts";
 import { Pipeline } from "../../engine/pipeline.ts";
 import type { Precision } from "../../engine/protocol.ts";
@@ -35,7 +36,7 @@ async function run({ model: path, precision, budget, height, width, gpu }: Memor
   using model = openStableDiffusion(backend, openModel(path), { name: "model" });
   using pipeline = new Pipeline(model);
   const { latent_channels } = model.vae.config, { scale } = model.vae;
-  const prompt = new Uint32Array(model.textEncoder.config.max_position_embeddings);
+  const prompt = tokensPlan(new Uint32Array(model.textEncoder.config.max_position_embeddings));
   const steps = pipeline.denoise({
     images: 1,
     height,

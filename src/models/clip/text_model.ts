@@ -135,17 +135,17 @@ export class CLIPTextModel extends Module {
 
   /**
    * `ids` [images, length, 1] of u32 to hidden states [images, length, hidden_size]: the embeddings, then each layer's
-   * output, before the final norm.
+   * output, before the final norm. Ids beyond the vocabulary are rows of `vectors` [count, hidden_size].
    */
-  hiddenStates(ids: Value): Value[] {
+  hiddenStates(ids: Value, { vectors }: { vectors?: Value } = {}): Value[] {
     const { token_embedding, position_embedding } = this.text_model.embeddings;
-    const states = [token_embedding.forward(ids, position_embedding)];
+    const states = [token_embedding.forward(ids, position_embedding, vectors)];
     for (const layer of this.text_model.encoder.layers) states.push(layer.forward(states.at(-1)!));
     return states;
   }
 
   /** The conditioning: the last hidden state, or the one `skip` layers before it, after the final norm. */
-  forward(ids: Value, { skip = 0 } = {}): Value {
-    return this.text_model.final_layer_norm.forward(this.hiddenStates(ids).at(-1 - skip)!);
+  forward(ids: Value, { skip = 0, vectors }: { skip?: number; vectors?: Value } = {}): Value {
+    return this.text_model.final_layer_norm.forward(this.hiddenStates(ids, { vectors }).at(-1 - skip)!);
   }
 }

@@ -1,7 +1,7 @@
 /** Embeddings, and with them how tables are packed from files of every dtype. */
-import { embed } from "../../../src/ops/embedding.ts";
+import { embed, embedWithVectors } from "../../../src/ops/embedding.ts";
 import * as reference from "../../reference/sums.ts";
-import { fill } from "../../reference/tensor.ts";
+import { fill, tensor } from "../../reference/tensor.ts";
 import { type Case, f16Rounding, type Table, type Weight } from "../case.ts";
 
 interface Options {
@@ -46,6 +46,32 @@ export const embeddingTable: Table = {
     ]),
   ],
 };
+
+/** Ids in the table and beyond it, and vectors that are not all used. */
+const vectorCases = [[3, 5, 7, 2], [101, 33, 77, 12], [1009, 768, 77, 77]].map((
+  [tokens, width, length, count],
+): Case => ({
+  name: `${tokens} rows of ${width} and ${count} vectors, 2 times ${length} places`,
+  inputs: {
+    ids: {
+      shape: [2, length, 1],
+      stored: "u32",
+      values: () => fill([2, length, 1], (i) => i * 7919 % (tokens + count)),
+    },
+    vectors: { shape: [count, width], stored: "f32" },
+  },
+  weights: {
+    table: { shape: [tokens, width], layout: "rows", dtype: "f32" },
+    positions: { shape: [length, width], layout: "rows", dtype: "f32" },
+  },
+  record: ({ ids, vectors }, { table, positions }) => ({ y: embedWithVectors(ids, table, positions, vectors) }),
+  reference: ({ ids, vectors }, { table, positions }) => {
+    const all = tensor([tokens + count, width], [...table.data, ...vectors.data]);
+    return { y: reference.embed(ids, all, positions) };
+  },
+}));
+
+export const vectorsTable: Table = { op: "embedWithVectors()", bounds: embeddingTable.bounds, cases: vectorCases };
 
 /** Over 16 MB, the most that is staged at once: the second piece's rows must land behind the first's. */
 export const piecesTable: Table = {

@@ -1,5 +1,13 @@
 /** The start of sampling, the U-Net's input and one sampler row. */
-import { advance, HISTORY_SLOTS, ROW_LENGTH, rowFields, scaleLatents, startLatents } from "../../../src/ops/latents.ts";
+import {
+  advance,
+  compose,
+  HISTORY_SLOTS,
+  ROW_LENGTH,
+  rowFields,
+  scaleLatents,
+  startLatents,
+} from "../../../src/ops/latents.ts";
 import type { Shape } from "../../../src/tensor/shape.ts";
 import * as reference from "../../reference/latents.ts";
 import { fill, map, type Tensor, tensor } from "../../reference/tensor.ts";
@@ -125,6 +133,39 @@ const advanceCases = shapes.slice(1, 4).flatMap((shape) =>
   )
 );
 
+/** The first of several outputs, over what is no number; a further one; one that counts against the others. */
+const shares: Named<number[]> = {
+  "a first": [0, 1, 0, -0.5],
+  "a second": [1, 0, 1, 0.75],
+  "a third": [0.5, 2, 1, -1.25],
+};
+
+const composeCases = shapes.flatMap((shape) =>
+  Object.entries(shares).map(([name, numbers4]): Case => {
+    const halves = [2 * shape[0], ...shape.slice(1)], size = shape.reduce((a, b) => a * b);
+    return {
+      name: `${name} output, [${shape}]`,
+      inputs: {
+        output: { shape, stored: "hidden" },
+        prediction: {
+          shape: halves,
+          stored: "f32",
+          values: () => map(normals(halves, 5), (v) => numbers4[0] === 0 ? NaN : v),
+        },
+        shares: { shape: [1, 4], stored: "f32", values: numbers(numbers4) },
+      },
+      record: ({ output, prediction, shares }) => (compose({ prediction, output, shares }), { prediction }),
+      reference: ({ output, prediction }) => ({
+        prediction: map(prediction, (before, i) => {
+          const [keep, add] = numbers4.slice(i < size ? 0 : 2);
+          return (keep === 0 ? 0 : keep * before) + add * output.data[i % size];
+        }),
+      }),
+    };
+  })
+);
+
+export const composeTable: Table = { op: "compose()", bounds, cases: composeCases };
 export const startTable: Table = { op: "startLatents()", bounds, cases: startCases };
 export const scaleLatentsTable: Table = { op: "scaleLatents()", bounds, cases: scaleCases };
 export const advanceTable: Table = { op: "advance()", bounds, cases: advanceCases };
