@@ -15,7 +15,7 @@ import {
 } from "../samplers/mod.ts";
 import type { Prediction } from "../samplers/step.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
-import { type CanvasSize, latentShape } from "./canvas.ts";
+import { type CanvasSize, latentShape, needOf } from "./canvas.ts";
 import { planPrompt, type PromptOptions, type PromptPlan } from "./conditioning.ts";
 import { Embeddings } from "./embeddings.ts";
 import { lowerFirst } from "./fields.ts";
@@ -26,6 +26,8 @@ import { type Noise, noiseOf } from "./noise.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { JobEvent, ModelDefaults, ModelInfo } from "./protocol.ts";
 import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
+import { overBudget } from "./residency.ts";
+import { recordStep } from "./step_stages.ts";
 import { eachPicture } from "./tasks.ts";
 
 /** A request that cannot be run as it is; the message says why. */
@@ -119,6 +121,7 @@ export class ServedModel implements Disposable {
     if (hires) this.#checkSize(hires.height, hires.width);
     if (request.initSize) this.#checkSize(request.initSize.height, request.initSize.width);
     const trajectories = this.#trajectories(request), [prompts, again] = this.#prompts(request, trajectories);
+    for (const size of [request, hires ?? request]) this.#checkLength(prompts, size);
     yield { type: "started", truncatedTokens: prompts.conditional.truncated + prompts.unconditional.truncated };
     this.pipeline.timing = {};
     try {
@@ -241,6 +244,29 @@ export class ServedModel implements Disposable {
     };
   }
 
+  /** @throws {RefusedError} when the U-Net cannot read prompts of this length at this size. */
+  #checkLength(prompts: Prompts, { height, width }: { height: number; width: number }): void {
+    const { model } = this, usual = model.textEncoder.config.max_position_embeddings;
+    for (
+      const [field, plan] of [["prompt", prompts.conditional], ["negative_prompt", prompts.unconditional]] as const
+    ) {
+      const chunks = Math.max(...plan.parts.map(({ schedule }) => schedule[0].chunks.length)), tokens = chunks * usual;
+      const key = `${height} ${width} ${tokens}`, size = { images: 1, height, width };
+      if (chunks === 1) continue;
+      this.#remember(key, () => {
+        const { problem, bytes } = needOf(model, size, recordStep(model, size, { halves: 2, tokens }));
+        const { budget } = model.backend.residency;
+        return problem ?? (bytes > budget ? `the U-Net's step ${overBudget(bytes, budget)}` : undefined);
+      });
+      const why = this.#sizes.get(key);
+      if (why) {
+        throw new RefusedError(`Cannot read a ${field} of ${tokens} tokens: ${why}, a shorter one would do`, {
+          field,
+        });
+      }
+    }
+  }
+
   /** @throws {RefusedError} when a picture of this size cannot be made, saying why and which size could be. */
   #checkSize(height: number, width: number): void {
     const tooLarge = this.#whyTooLarge(height, width);
@@ -253,11 +279,14 @@ export class ServedModel implements Disposable {
   /** Recording the plans takes some 50 ms: once a size. */
   #whyTooLarge(height: number, width: number): string | undefined {
     const key = `${height} ${width}`;
-    if (!this.#sizes.has(key)) {
-      if (this.#sizes.size >= rememberedSizes) this.#sizes.clear();
-      this.#sizes.set(key, whyTooLarge(this.model, height, width));
-    }
+    this.#remember(key, () => whyTooLarge(this.model, height, width));
     return this.#sizes.get(key);
+  }
+
+  #remember(key: string, verdict: () => string | undefined): void {
+    if (this.#sizes.has(key)) return;
+    if (this.#sizes.size >= rememberedSizes) this.#sizes.clear();
+    this.#sizes.set(key, verdict());
   }
 
   /**

@@ -206,3 +206,40 @@ Deno.test("fifty pictures of alternating sizes leave on the GPU what two sizes t
   deepStrictEqual([engine.bytes, alive()], before);
   ok(alive() > 0);
 });
+
+Deno.test("a prompt's syntax, skipped layers and a varied seed are heard; usual values change no byte", async () => {
+  const plain = await scanlines();
+  const changes: Partial<GenerateRequest>[] = [
+    { prompt: "a (red:1.5) circle on a blue background" },
+    { prompt: "a red circle on a blue background AND a yellow star" },
+    { prompt: "a [red:yellow:1] circle on a blue background", steps: 3 },
+    { prompt: "a red circle on a blue background BREAK a boat" },
+    { clipSkip: 2 },
+    { subseed: 2, subseedStrength: 0.3 },
+    { seedResizeFrom: { width: 32, height: 32 } },
+  ];
+  for (const each of changes) notDeepStrictEqual(await scanlines(each), plain, JSON.stringify(each));
+  deepStrictEqual(await scanlines({ promptSyntax: "plain", emphasis: "no_norm", clipSkip: 1 }), plain);
+});
+
+Deno.test("prompts beyond 77 tokens lose none, and plain ones say how many they lose", async () => {
+  const lost = async (changes: Partial<GenerateRequest>) => {
+    const [started] = await run({ prompt: "cat ".repeat(100), steps: 1, ...changes });
+    return started.type === "started" ? started.truncatedTokens : undefined;
+  };
+  deepStrictEqual([await lost({}), await lost({ promptSyntax: "plain" })], [0, 25]);
+});
+
+Deno.test("layers that there are not and weights beyond all numbers are refused by their field", async () => {
+  const layers = engine.standard.model.textEncoder.config.num_hidden_layers;
+  await rejects(run({ clipSkip: layers + 1 }), {
+    name: "RefusedError",
+    field: "clip_skip",
+    message: `Field clip_skip is ${layers + 1}, and this text encoder has ${layers} layers, 1 to ${layers} would do`,
+  });
+  await rejects(run({ negativePrompt: `(a:${"9".repeat(400)})` }), {
+    name: "RefusedError",
+    field: "negative_prompt",
+    message: "Field negative_prompt has a weight beyond all numbers, fewer brackets would do",
+  });
+});

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
 import { writeSafetensors } from "../../src/checkpoint/write.ts";
-import { listModels, locateModel, ModelNotFoundError } from "../../src/engine/locate.ts";
+import { embeddingFolders, listModels, locateModel, ModelNotFoundError } from "../../src/engine/locate.ts";
 
 /** Runs `body` with a folder of models: two folders, single files and what is none. */
 function withModels(body: (modelsDir: string) => void): void {
@@ -78,4 +78,18 @@ Deno.test("a name or path that leads nowhere is an error that lists the names", 
     () => locateModel("no/such.safetensors"),
     /Cannot find the model no\/such\.safetensors, a folder or file that/,
   );
+});
+
+Deno.test("textual inversions are looked for in the named folder, then in `embeddings` beside models, where those are", () => {
+  withModels((modelsDir) => {
+    const model = `${modelsDir}/zebra`;
+    deepStrictEqual(embeddingFolders(model, { modelsDir }), []);
+    Deno.mkdirSync(`${modelsDir}/embeddings`);
+    Deno.mkdirSync(`${modelsDir}/mine`);
+    deepStrictEqual(embeddingFolders(model), [`${modelsDir}/embeddings`]);
+    deepStrictEqual(embeddingFolders(model, { modelsDir, embeddingsDir: `${modelsDir}/mine` }), [
+      `${modelsDir}/mine`,
+      `${modelsDir}/embeddings`,
+    ]);
+  });
 });

@@ -5,6 +5,7 @@ import { planPrompt, type PromptOptions } from "../../src/engine/conditioning.ts
 import { createBackend, openStableDiffusion } from "../../src/engine/model.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import { openDevice } from "../../src/gpu/device.ts";
+import { type Guidance, plainGuidance } from "../../src/engine/tasks.ts";
 import { createTrajectory } from "../../src/samplers/mod.ts";
 import { gaussian } from "../../src/tensor/random.ts";
 import { loadTokenizer } from "../../src/tokenizer/clip.ts";
@@ -20,6 +21,7 @@ Deno.test.afterAll(() => {
 
 interface Asked extends Omit<PromptOptions, "calls"> {
   prompt: string;
+  guidance?: Partial<Guidance>;
   negative?: string;
   guidanceScale?: number;
   steps?: number;
@@ -29,7 +31,7 @@ const side = 64;
 
 /** Latents after each step. */
 async function latents(
-  { prompt, negative = "", guidanceScale = 3, steps = 1, ...options }: Asked,
+  { prompt, negative = "", guidanceScale = 3, steps = 1, guidance, ...options }: Asked,
 ): Promise<Float32Array[]> {
   const draw = gaussian({ seed: 1, rng: "nv", shape: [4, side / 8, side / 8] });
   const run = pipeline.denoise({
@@ -37,6 +39,7 @@ async function latents(
     height: side,
     width: side,
     guidanceScale,
+    guidance: { ...plainGuidance, ...guidance },
     conditional: [planPrompt(prompt, tokenizer, { ...options, calls: steps })],
     unconditional: [planPrompt(negative, tokenizer, { ...options, calls: steps, composed: false })],
     trajectory: createTrajectory("euler", {}, { steps }),
@@ -102,6 +105,27 @@ Deno.test("a composed prompt is heard without guidance too, as with a scale of 1
   const parts: [string, number][] = [["a red circle", 1], [" a blue star", 1]];
   const found = await one({ prompt: "a red circle AND a blue star", guidanceScale: 1 });
   ok(error(found, await guided(parts, { scale: 1 })) < 2e-5);
+});
+
+Deno.test("a composed prompt outside of the guided part of a run is its parts' weighted sum, and a longer one is itself", async () => {
+  const guidance = { start: 1 };
+  const [red, blue] = [
+    await one({ prompt: "a red circle", guidanceScale: 1 }),
+    await one({ prompt: " a blue star", guidanceScale: 1 }),
+  ];
+  const found = await one({ prompt: "a red circle :0.5 AND a blue star :0.75", guidance });
+  ok(error(found, red.map((value, i) => value + 0.75 * (blue[i] - value))) < 2e-5);
+  const alone = await one({ prompt: long, guidanceScale: 1 });
+  ok(error(await one({ prompt: long, guidance }), alone) < 2e-5);
+  ok(error(await one({ prompt: long }), alone) > 1e-3);
+});
+
+Deno.test("guidance that is rescaled and thresholded sees a composed prompt as it sees a single one", async () => {
+  const guidance = { rescale: 0.7, threshold: 1 };
+  // Half and half of one prompt, in two calls of the U-Net, is that prompt.
+  const halves = await one({ prompt: "a red circle :0.5 AND a red circle:0.5", guidance });
+  ok(error(halves, await one({ prompt: "a red circle", guidance })) < 2e-5);
+  ok(error(halves, await one({ prompt: "a red circle" })) > 1e-4);
 });
 
 Deno.test("a scheduled prompt is each of its texts in its model calls, and the second from the one after `when`", async () => {
