@@ -11,12 +11,17 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let row0 = (id.y + id.z * 32768u) * ROWS;
   let column0 = id.x * LANES * COLUMNS + lane;
   var sum: array<vec4f, ROWS * COLUMNS>;
+  var window: array<Window, BLOCKS>;
   var pixel: array<u32, BLOCKS>;
   var left: array<vec4f, BLOCKS>;
+  // unroll
+  for (var block = 0u; block < BLOCKS; block++) {
+    window[block] = windowOf(row0 + block * LANES + lane);
+  }
   for (var tap = 0u; tap < shape.taps; tap++) {
     // unroll
     for (var block = 0u; block < BLOCKS; block++) {
-      pixel[block] = inputPixel(row0 + block * LANES + lane, tap);
+      pixel[block] = inputPixel(window[block], tap / shape.kernelWidth, tap % shape.kernelWidth);
     }
     for (var channel4 = 0u; channel4 < shape.in4; channel4++) {
       // unroll
@@ -43,10 +48,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
     }
   }
   // unroll
-  for (var row = 0u; row < ROWS; row++) {
+  for (var column = 0u; column < COLUMNS; column++) {
+    let biased = biasOf(column0 + column * LANES);
     // unroll
-    for (var column = 0u; column < COLUMNS; column++) {
-      storeOutput(row0 + row, column0 + column * LANES, sum[row * COLUMNS + column]);
+    for (var row = 0u; row < ROWS; row++) {
+      storeOutput(row0 + row, column0 + column * LANES, sum[row * COLUMNS + column] + biased);
     }
   }
 }

@@ -15,13 +15,25 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let column0 = id.x * LANES * COLUMNS + lane;
   let in8 = shape.in4 / 2u;
   var sum: array<vec4f, ROWS * COLUMNS>;
+  var window: array<Window, BLOCKS>;
   var pixel: array<u32, BLOCKS>;
   var low: array<vec4f, BLOCKS>;
   var high: array<vec4f, BLOCKS>;
+  // unroll
+  for (var block = 0u; block < BLOCKS; block++) {
+    window[block] = windowOf(row0 + block * LANES + lane);
+  }
+  var tapY = 0u;
+  var tapX = 0u;
   for (var tap = 0u; tap < shape.taps; tap++) {
     // unroll
     for (var block = 0u; block < BLOCKS; block++) {
-      pixel[block] = inputPixel(row0 + block * LANES + lane, tap);
+      pixel[block] = inputPixel(window[block], tapY, tapX);
+    }
+    tapX++;
+    if (tapX == shape.kernelWidth) {
+      tapX = 0u;
+      tapY++;
     }
     for (var channel8 = 0u; channel8 < in8; channel8++) {
       // unroll
@@ -55,10 +67,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
     }
   }
   // unroll
-  for (var row = 0u; row < ROWS; row++) {
+  for (var column = 0u; column < COLUMNS; column++) {
+    let biased = biasOf(column0 + column * LANES);
     // unroll
-    for (var column = 0u; column < COLUMNS; column++) {
-      storeOutput(row0 + row, column0 + column * LANES, sum[row * COLUMNS + column]);
+    for (var row = 0u; row < ROWS; row++) {
+      storeOutput(row0 + row, column0 + column * LANES, sum[row * COLUMNS + column] + biased);
     }
   }
 }

@@ -18,9 +18,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   let threadRow = thread / 8u;
   let threadColumn = thread % 8u;
   var sum: array<vec4f, THREAD_ROWS * THREAD_COLUMNS>;
+  let window = windowOf(row0 + thread);
   for (var tap = 0u; tap < shape.taps; tap++) {
     // The thread loads one left row a tile, all of DEPTH.
-    let pixel = inputPixel(row0 + thread, tap);
+    let pixel = inputPixel(window, tap / shape.kernelWidth, tap % shape.kernelWidth);
     for (var inner = 0u; inner < shape.in4; inner += DEPTH) {
       // unroll
       for (var depth = 0u; depth < DEPTH; depth++) {
@@ -57,14 +58,12 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
     }
   }
   // unroll
-  for (var row = 0u; row < THREAD_ROWS; row++) {
+  for (var column = 0u; column < THREAD_COLUMNS; column++) {
+    let column4 = column0 + threadColumn * THREAD_COLUMNS + column;
+    let biased = biasOf(column4);
     // unroll
-    for (var column = 0u; column < THREAD_COLUMNS; column++) {
-      storeOutput(
-        row0 + threadRow * THREAD_ROWS + row,
-        column0 + threadColumn * THREAD_COLUMNS + column,
-        sum[row * THREAD_COLUMNS + column],
-      );
+    for (var row = 0u; row < THREAD_ROWS; row++) {
+      storeOutput(row0 + threadRow * THREAD_ROWS + row, column4, sum[row * THREAD_COLUMNS + column] + biased);
     }
   }
 }

@@ -7,6 +7,7 @@ alias Residual = f32;
 const SHIFT = 0u;    // 1: adds shift[image], one row of channels (a timestep's) each `shiftRows` output rows
 const RESIDUAL = 0u; // 1: adds residual, of the output's shape
 const WRAP = 0u;     // 1: beyond an edge lies the opposite one, not zeros
+const ENLARGED = 0u; // 1: the picture convolved is larger than the stored one
 
 struct Shape {
   rows: u32,        // images · outHeight · outWidth
@@ -31,33 +32,55 @@ struct Shape {
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<Output>>;  // [row, out4]
 @group(0) @binding(6) var<uniform> shape: Shape;
 
-// Where the input pixel of an output row at a tap begins in x, in vec4s, or OUTSIDE where it lies in the padding.
-const OUTSIDE = 0xffffffffu;
-
-fn inputPixel(row: u32, tap: u32) -> u32 {
-  let image = row / (shape.outHeight * shape.outWidth);
-  let pixel = row % (shape.outHeight * shape.outWidth);
-  // Negative coordinates wrap to huge ones, so that one comparison finds both borders.
-  var fullY = pixel / shape.outWidth * shape.stride + tap / shape.kernelWidth - shape.padding;
-  var fullX = pixel % shape.outWidth * shape.stride + tap % shape.kernelWidth - shape.padding;
-  if (WRAP == 1u) {
-    fullY = (fullY + shape.padding * shape.fullHeight) % shape.fullHeight;
-    fullX = (fullX + shape.padding * shape.fullWidth) % shape.fullWidth;
-  }
-  if (row >= shape.rows || fullY >= shape.fullHeight || fullX >= shape.fullWidth) {
-    return OUTSIDE;
-  }
-  let inY = fullY * shape.inHeight / shape.fullHeight;
-  let inX = fullX * shape.inWidth / shape.fullWidth;
-  return ((image * shape.inHeight + inY) * shape.inWidth + inX) * shape.in4;
+// Where the window of one output row begins, worked out once for all taps: divisions are what a tap would spend.
+struct Window {
+  rows: u32, // image · inHeight, or OUTSIDE for rows past the end
+  y: u32,    // of its first tap in the full picture; negative coordinates wrap to huge ones
+  x: u32,
 }
 
-// y = sum + bias (+ shift) (+ residual)
+const OUTSIDE = 0xffffffffu;
+
+fn windowOf(row: u32) -> Window {
+  let image = row / (shape.outHeight * shape.outWidth);
+  let pixel = row % (shape.outHeight * shape.outWidth);
+  return Window(
+    select(image * shape.inHeight, OUTSIDE, row >= shape.rows),
+    pixel / shape.outWidth * shape.stride - shape.padding,
+    pixel % shape.outWidth * shape.stride - shape.padding,
+  );
+}
+
+// Where the input pixel of a window at a tap begins in x, in vec4s, or OUTSIDE where it lies in the padding.
+fn inputPixel(window: Window, tapY: u32, tapX: u32) -> u32 {
+  var y = window.y + tapY;
+  var x = window.x + tapX;
+  if (WRAP == 1u) {
+    y = (y + shape.padding * shape.fullHeight) % shape.fullHeight;
+    x = (x + shape.padding * shape.fullWidth) % shape.fullWidth;
+  }
+  // One comparison finds both borders.
+  if (window.rows == OUTSIDE || y >= shape.fullHeight || x >= shape.fullWidth) {
+    return OUTSIDE;
+  }
+  if (ENLARGED == 1u) {
+    y = y * shape.inHeight / shape.fullHeight;
+    x = x * shape.inWidth / shape.fullWidth;
+  }
+  return ((window.rows + y) * shape.inWidth + x) * shape.in4;
+}
+
+// What is added to the sums of a column.
+fn biasOf(column4: u32) -> vec4f {
+  return bias[min(column4, shape.out4 - 1u)];
+}
+
+// y = sum + bias (+ shift) (+ residual), the bias in the sum already
 fn storeOutput(row: u32, column4: u32, sum: vec4f) {
   if (row >= shape.rows || column4 >= shape.out4) {
     return;
   }
-  var result = sum + bias[column4];
+  var result = sum;
   if (SHIFT == 1u) {
     result += vec4f(shift[row / shape.shiftRows * shape.out4 + column4]);
   }

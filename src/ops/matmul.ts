@@ -118,7 +118,8 @@ function matmul(
     workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
     flops,
   };
-  const common = { Output: output.dtype, ...tile.constants, ...constants };
+  const isEnlarged = picture.fullHeight !== inHeight || picture.fullWidth !== inWidth;
+  const common = { Output: output.dtype, ...tile.constants, ...constants, ...(isEnlarged && { ENLARGED: 1 }) };
   if (subgroupSize && weightStorage === "texture" && channels % 8 === 0 && x.dtype !== "u32") {
     const loops = picture.taps * (in4 / 2 + 1);
     return x.graph.record(textured[x.dtype][weightType], output, {
