@@ -1,8 +1,7 @@
 // What every kernel of the matmul family shares: the left matrix is read from a channels-last picture, one row an output
 // pixel and one column a (tap, channel), so that a linear layer is a 1×1 convolution of a picture one pixel high.
-// Needs a lib/input_*.wgsl.
+// Needs a lib/output_*.wgsl, and but for matmul_texture.wgsl lib/input_buffer.wgsl.
 alias Shift = f32;
-alias Output = f32;
 alias Residual = f32;
 const SHIFT = 0u;    // 1: adds shift[image], one row of channels (a timestep's) each `shiftRows` output rows
 const RESIDUAL = 0u; // 1: adds residual, of the output's shape
@@ -29,7 +28,6 @@ struct Shape {
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;            // [out4]
 @group(0) @binding(3) var<storage, read> shift: array<vec4<Shift>>;    // [image, out4]
 @group(0) @binding(4) var<storage, read> residual: array<vec4<Residual>>; // [row, out4]
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<Output>>;  // [row, out4]
 @group(0) @binding(6) var<uniform> shape: Shape;
 
 // Where the window of one output row begins, worked out once for all taps: divisions are what a tap would spend.
@@ -87,5 +85,5 @@ fn storeOutput(row: u32, column4: u32, sum: vec4f) {
   if (RESIDUAL == 1u) {
     result += vec4f(residual[row * shape.out4 + column4]);
   }
-  y[row * shape.out4 + column4] = vec4<Output>(result);
+  writeOutput(row * shape.out4 + column4, result);
 }

@@ -7,6 +7,8 @@ import weightBuffer from "../../kernels/lib/weight_buffer.wgsl" with { type: "te
 import pairsF16 from "../../kernels/lib/weight_pairs_f16.wgsl" with { type: "text" };
 import pairsF32 from "../../kernels/lib/weight_pairs_f32.wgsl" with { type: "text" };
 import weightTexture from "../../kernels/lib/weight_texture.wgsl" with { type: "text" };
+import outputVec4 from "../../kernels/lib/output_vec4.wgsl" with { type: "text" };
+import outputWords from "../../kernels/lib/output_words.wgsl" with { type: "text" };
 import shuffleSource from "../../kernels/matmul_shuffle.wgsl" with { type: "text" };
 import texturesSource from "../../kernels/matmul_texture.wgsl" with { type: "text" };
 import tiledSource from "../../kernels/matmul_tiled.wgsl" with { type: "text" };
@@ -14,7 +16,8 @@ import { type Constants, Kernel } from "../gpu/kernel.ts";
 import { type Parameter, rowsOf, type StorageType, type Value, vec4s } from "../graph/graph.ts";
 import { formatShape } from "../tensor/shape.ts";
 
-const buffered = matmulSource + inputBuffer;
+const buffered = matmulSource + outputVec4 + inputBuffer;
+const worded = matmulSource + outputWords;
 const kernels = {
   shuffle: {
     buffer: new Kernel("matmul_shuffle", buffered + weightBuffer + shuffleSource),
@@ -29,12 +32,12 @@ const kernels = {
 /** Both sides from textures, by how the input and the weights are stored. */
 const textured = {
   f32: {
-    f32: new Kernel("matmul_texture", matmulSource + octetF32 + pairsF32 + texturesSource),
-    f16: new Kernel("matmul_texture f32·f16", matmulSource + octetF32 + pairsF16 + texturesSource),
+    f32: new Kernel("matmul_texture", worded + octetF32 + pairsF32 + texturesSource),
+    f16: new Kernel("matmul_texture f32·f16", worded + octetF32 + pairsF16 + texturesSource),
   },
   f16: {
-    f32: new Kernel("matmul_texture f16·f32", matmulSource + octetF16 + pairsF32 + texturesSource),
-    f16: new Kernel("matmul_texture f16", matmulSource + octetF16 + pairsF16 + texturesSource),
+    f32: new Kernel("matmul_texture f16·f32", worded + octetF16 + pairsF32 + texturesSource),
+    f16: new Kernel("matmul_texture f16", worded + octetF16 + pairsF16 + texturesSource),
   },
 };
 
