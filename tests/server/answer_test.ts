@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { decode } from "fast-png";
 import { decodeBase64 } from "@std/encoding";
 import { codecUrl, decodeJpeg } from "../../src/image/jpeg.ts";
+import { parseRequest } from "../../src/engine/request.ts";
+import { newsEvents } from "../../src/server/answer/news.ts";
 import { formatOf } from "../../src/server/delivery.ts";
+import { Job } from "../../src/server/job.ts";
+import { info } from "./fake_engine.ts";
 import { errorOf, moment, serve } from "./serve.ts";
 
 Deno.test("an Accept header chooses as its words say, and PNG is what everybody gets who takes anything", () => {
@@ -94,6 +98,19 @@ Deno.test("a browser that connects again to a stream of events is told what it h
   await moment();
   assert.equal((await again(last)).status, 204);
   assert.equal(server.engine.jobs.length, 2);
+});
+
+Deno.test("a stream of events that is silent for a while sends comments, and misses nothing after them", async () => {
+  const { request } = parseRequest(new Map([["prompt", "x"]]), info);
+  const job = new Job({ id: "a", request, pictures: [], detached: true });
+  const events = newsEvents(job, 0, { heartbeatMs: 10 });
+  const next = async () => new TextDecoder().decode((await events.next()).value as Uint8Array);
+  assert.equal(await next(), ": still here\n\n");
+  assert.equal(await next(), ": still here\n\n");
+  job.news.push({ type: "queued", position: 3 });
+  assert.equal(await next(), 'id: a:0\nevent: queued\ndata: {"id":"a","position":3}\n\n');
+  job.finish();
+  assert.equal((await events.next()).done, true);
 });
 
 Deno.test("format=multipart answers parts of whole PNGs, each closed by the boundary that follows it", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
 import { parseInfotext } from "../../src/png/infotext.ts";
-import { Programme, root, Server, sleep, until } from "./programme.ts";
+import { Programme, residentBytes, root, Server, sleep, until } from "./programme.ts";
 
 const pictures = new URL("../oracle/bad/pictures/", import.meta.url);
 
@@ -135,12 +135,6 @@ function malformed(i: number): [path: string, init?: RequestInit] {
     json({ prompt: "x", init_image: "A".repeat(300_000) }),
   ];
   return kinds[i % kinds.length];
-}
-
-/** Bytes of memory that a process holds. */
-async function residentBytes(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  return Number(/VmRSS:\s*(\d+) kB/.exec(status)![1]) * 1024;
 }
 
 Deno.test({

@@ -82,3 +82,9 @@ export async function until(holds: () => Promise<boolean>): Promise<number> {
   }
   return performance.now() - began;
 }
+
+/** Bytes of memory that a process holds. */
+export async function residentBytes(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return Number(/VmRSS:\s*(\d+) kB/.exec(status)![1]) * 1024;
+}

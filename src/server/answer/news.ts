@@ -4,9 +4,6 @@ import { errorBody } from "../errors.ts";
 import type { Job, JobNews } from "../job.ts";
 import { wholePng } from "./png.ts";
 
-/** How long a stream of events may be silent before a comment keeps it alive. */
-const heartbeatMs = 15_000;
-
 /** A job's news as a client reads it. */
 async function wireOf(job: Job, news: JobNews): Promise<Record<string, unknown>> {
   switch (news.type) {
@@ -40,9 +37,13 @@ export async function* newsLines(job: Job): AsyncGenerator<Uint8Array<ArrayBuffe
 
 /**
  * A job's news as server-sent events, from the `first` on. An event's id is `JOB:NUMBER`, so that a browser that
- * connects again asks for what it has not seen yet.
+ * connects again asks for what it has not seen yet. A comment keeps a stream alive that has been silent for a while.
  */
-export async function* newsEvents(job: Job, first = 0): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+export async function* newsEvents(
+  job: Job,
+  first = 0,
+  { heartbeatMs = 15_000 } = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
   const news = job.news.from(first);
   for (let number = first, next = news.next();;) {
     const result = await within(heartbeatMs, next);
