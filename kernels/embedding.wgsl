@@ -1,14 +1,11 @@
-// y[row] = table[ids[row]] + positions[row mod length]. One invocation per vec4 of y.
+// y[row] = table[ids[row]] + positions[row mod length]. One invocation per vec4 of y. Needs a lib/tables_*.wgsl.
 const WORKGROUP = 64u;
 alias Scalar = f32;
-alias Weight = f32;
 
 struct Shape { size4: u32, width4: u32, length: u32 }
 
-@group(0) @binding(0) var<storage, read> ids: array<u32>;                // [row] (each row padded to a vec4 of them)
-@group(0) @binding(1) var<storage, read> table: array<vec4<Weight>>;     // [token, width4]
-@group(0) @binding(2) var<storage, read> positions: array<vec4<Weight>>; // [length, width4]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<Scalar>>;   // [row, width4]
+@group(0) @binding(0) var<storage, read> ids: array<u32>;              // [row] (each row padded to a vec4 of them)
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<Scalar>>; // [row, width4]
 @group(0) @binding(4) var<uniform> shape: Shape;
 
 @compute @workgroup_size(WORKGROUP)
@@ -19,6 +16,6 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
   }
   let row = i / shape.width4;
   let column4 = i % shape.width4;
-  let token = vec4f(table[ids[row * 4u] * shape.width4 + column4]);
-  y[i] = vec4<Scalar>(token + vec4f(positions[row % shape.length * shape.width4 + column4]));
+  let token = loadToken(ids[row * 4u] * shape.width4 + column4);
+  y[i] = vec4<Scalar>(token + loadPosition(row % shape.length * shape.width4 + column4));
 }

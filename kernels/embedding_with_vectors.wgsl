@@ -1,16 +1,13 @@
 // y[row] = (ids[row] < vocabulary ? table[ids[row]] : vectors[ids[row] - vocabulary]) + positions[row mod length].
-// One invocation per vec4 of y.
+// One invocation per vec4 of y. Needs a lib/tables_*.wgsl.
 const WORKGROUP = 64u;
 alias Scalar = f32;
-alias Weight = f32;
 
 struct Shape { size4: u32, width4: u32, length: u32, vocabulary: u32 }
 
-@group(0) @binding(0) var<storage, read> ids: array<u32>;                // [row] (each row padded to a vec4 of them)
-@group(0) @binding(1) var<storage, read> table: array<vec4<Weight>>;     // [token, width4]
-@group(0) @binding(2) var<storage, read> positions: array<vec4<Weight>>; // [length, width4]
-@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;          // [vector, width4]
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<Scalar>>;   // [row, width4]
+@group(0) @binding(0) var<storage, read> ids: array<u32>;              // [row] (each row padded to a vec4 of them)
+@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;        // [vector, width4]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<Scalar>>; // [row, width4]
 @group(0) @binding(5) var<uniform> shape: Shape;
 
 @compute @workgroup_size(WORKGROUP)
@@ -24,9 +21,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
   let token = ids[row * 4u];
   var embedded: vec4f;
   if (token < shape.vocabulary) {
-    embedded = vec4f(table[token * shape.width4 + column4]);
+    embedded = loadToken(token * shape.width4 + column4);
   } else {
     embedded = vectors[(token - shape.vocabulary) * shape.width4 + column4];
   }
-  y[i] = vec4<Scalar>(embedded + vec4f(positions[row % shape.length * shape.width4 + column4]));
+  y[i] = vec4<Scalar>(embedded + loadPosition(row % shape.length * shape.width4 + column4));
 }

@@ -1,5 +1,5 @@
 // Packs stored rows [row, width] with each row padded to whole vec4s; `row0` is the first row that the source holds.
-// Needs lib/stored.wgsl and lib/packed_buffer.wgsl.
+// Needs lib/stored.wgsl and a lib/packed_*.wgsl.
 const WORKGROUP = 64u;
 
 struct Shape { row0: u32, width: u32, width4: u32, size4: u32 }

@@ -3,6 +3,7 @@ import packedBuffer from "../../kernels/lib/packed_buffer.wgsl" with { type: "te
 import packedPairs from "../../kernels/lib/packed_pairs.wgsl" with { type: "text" };
 import packedTexture from "../../kernels/lib/packed_texture.wgsl" with { type: "text" };
 import storedSource from "../../kernels/lib/stored.wgsl" with { type: "text" };
+import halvesSource from "../../kernels/repack_halves.wgsl" with { type: "text" };
 import matmulSource from "../../kernels/repack_matmul.wgsl" with { type: "text" };
 import pairsSource from "../../kernels/repack_pairs.wgsl" with { type: "text" };
 import rowsSource from "../../kernels/repack_rows.wgsl" with { type: "text" };
@@ -18,8 +19,10 @@ import { elements, formatShape } from "../tensor/shape.ts";
 const kernels = {
   buffer: new Kernel("repack_matmul", storedSource + packedBuffer + matmulSource),
   texture: new Kernel("repack_matmul texture", storedSource + packedTexture + matmulSource),
+  halves: new Kernel("repack_halves", halvesSource),
   pairs: new Kernel("repack_pairs", storedSource + packedPairs + pairsSource),
   rows: new Kernel("repack_rows", storedSource + packedBuffer + rowsSource),
+  rowsTexture: new Kernel("repack_rows texture", storedSource + packedTexture + rowsSource),
 };
 
 /** Stored dtypes that are weights, with what kernels/lib/stored.wgsl calls them and their bytes. */
@@ -104,7 +107,7 @@ export function weightsBytes(module: Module, target: Target): number {
   for (const [, parameter] of module.parameters()) {
     const size4 = packedSize4(parameter), type = parameter.layout === "vector" ? "f32" : weightType;
     if (packsPairs(parameter, target)) bytes += textureBytes(size4 / 2, "rgba32uint");
-    else if (parameter.layout === "matmul" && weightStorage === "texture") {
+    else if (parameter.layout !== "vector" && weightStorage === "texture") {
       bytes += textureBytes(size4, textureFormat(type));
     } else bytes += size4 * (type === "f16" ? 8 : 16);
   }
@@ -204,6 +207,11 @@ function matchTensors(module: Module, tensors: ComponentTensors): Match[] {
   throw new WeightsError(`Cannot load ${file}: ${problems.slice(0, 8).join("; ")}${more}`);
 }
 
+/** Whether a weight that is packed in pairs is moved as it is, by the kernel that is written out for its taps. */
+export function movesHalves(dtype: string, taps: number): boolean {
+  return dtype === "f16" && (taps === 1 || taps === 9);
+}
+
 /** A dispatch that packs one staged piece. */
 interface Packing {
   pipeline: Pipeline;
@@ -223,6 +231,15 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
     if (packsPairs(parameter, target)) {
       const resource = parameter.resource = weights.texture(path, texels / 2, "rgba32uint").createView();
       return (dtype: string, row0: number, rows: number): Packing => {
+        if (movesHalves(dtype, taps)) {
+          const in8 = in4 / 2, size = in8 * Math.ceil(rows / 4);
+          return {
+            pipeline: device.pipeline(kernels.halves, { TAPS: taps }),
+            destination: resource,
+            shape: { row0, rows, in8, out4, size },
+            invocations: size,
+          };
+        }
         const size4 = taps * in4 * 2 * Math.ceil(rows / 4);
         return {
           pipeline: device.pipeline(kernels.pairs, { STORED: storedTypes[dtype].STORED }),
@@ -233,7 +250,7 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
       };
     }
     const { kernel, constants, resource } = target.weightStorage === "texture"
-      ? textureMemory(type, texels, weights, path)
+      ? textureMemory(type, texels, weights, path, kernels.texture)
       : bufferMemory(device, type, texels, weights, path, kernels.buffer);
     parameter.resource = resource;
     return (dtype: string, row0: number, rows: number): Packing => {
@@ -247,7 +264,9 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
     };
   }
   const rows = layout === "vector" ? 1 : shape[0], width4 = Math.ceil(rowSize / 4);
-  const { kernel, constants, resource } = bufferMemory(device, type, rows * width4, weights, path, kernels.rows);
+  const { kernel, constants, resource } = layout === "rows" && target.weightStorage === "texture"
+    ? textureMemory(type, rows * width4, weights, path, kernels.rowsTexture)
+    : bufferMemory(device, type, rows * width4, weights, path, kernels.rows);
   parameter.resource = resource;
   return (dtype: string, row0: number, count: number): Packing => ({
     pipeline: device.pipeline(kernel, { ...constants, STORED: storedTypes[dtype].STORED }),
@@ -278,10 +297,10 @@ function bufferMemory(
   return { kernel, constants: { Weight: type }, resource: { buffer: weights.buffer(path, bytes) } };
 }
 
-function textureMemory(type: string, texels: number, weights: Weights, path: string): Memory {
+function textureMemory(type: string, texels: number, weights: Weights, path: string, kernel: Kernel): Memory {
   const format = textureFormat(type), texture = weights.texture(path, texels, format);
   return {
-    kernel: kernels.texture,
+    kernel,
     constants: { Weights: `texture_storage_2d<${format}, write>`, Weight: type },
     resource: texture.createView(),
   };

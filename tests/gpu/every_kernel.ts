@@ -2,6 +2,9 @@
 import packedBuffer from "../../kernels/lib/packed_buffer.wgsl" with { type: "text" };
 import packedTexture from "../../kernels/lib/packed_texture.wgsl" with { type: "text" };
 import stored from "../../kernels/lib/stored.wgsl" with { type: "text" };
+import packedPairs from "../../kernels/lib/packed_pairs.wgsl" with { type: "text" };
+import repackHalves from "../../kernels/repack_halves.wgsl" with { type: "text" };
+import repackPairs from "../../kernels/repack_pairs.wgsl" with { type: "text" };
 import repackMatmul from "../../kernels/repack_matmul.wgsl" with { type: "text" };
 import repackRows from "../../kernels/repack_rows.wgsl" with { type: "text" };
 import { type Constants, Kernel } from "../../src/gpu/kernel.ts";
@@ -52,9 +55,12 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
       }
     }
     const { weightType } = target, format = weightType === "f16" ? "rgba16float" : "rgba32float";
+    for (const TAPS of [1, 9]) add(repack.halves, { TAPS });
     for (const STORED of storedTypes) {
       add(repack.buffer, { Weight: weightType, STORED });
       add(repack.rows, { Weight: weightType, STORED });
+      if (weightType === "f16") add(repack.pairs, { STORED });
+      add(repack.rowsTexture, { Weights: `texture_storage_2d<${format}, write>`, Weight: weightType, STORED });
       add(repack.texture, { Weights: `texture_storage_2d<${format}, write>`, Weight: weightType, STORED });
     }
   }
@@ -65,7 +71,10 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
 const repack = {
   buffer: new Kernel("repack_matmul", stored + packedBuffer + repackMatmul),
   texture: new Kernel("repack_matmul texture", stored + packedTexture + repackMatmul),
+  halves: new Kernel("repack_halves", repackHalves),
+  pairs: new Kernel("repack_pairs", stored + packedPairs + repackPairs),
   rows: new Kernel("repack_rows", stored + packedBuffer + repackRows),
+  rowsTexture: new Kernel("repack_rows texture", stored + packedTexture + repackRows),
 };
 
 /** The text that a compiler is given. */

@@ -1,7 +1,9 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { files } from "../../files.ts";
 import { recordCase } from "../case.ts";
+import { movesHalves } from "../../../src/engine/load.ts";
 import { packsPairs } from "../../../src/graph/graph.ts";
+import { elements } from "../../../src/tensor/shape.ts";
 import { softwareF16 } from "../../graph/targets.ts";
 import { target } from "../budget.ts";
 import { tables } from "./mod.ts";
@@ -16,7 +18,10 @@ Deno.test("every kernel is run by a case of a table", () => {
       }
       for (const each of [target(0), target(8), softwareF16]) {
         const { graph, parameters } = recordCase(line, each);
-        if (Object.values(parameters).some((parameter) => packsPairs(parameter, each))) run.add("repack_pairs");
+        for (const [name] of Object.entries(parameters).filter(([, one]) => packsPairs(one, each))) {
+          const { dtype = "f32", shape } = line.weights![name];
+          run.add(movesHalves(dtype, elements(shape.slice(2))) ? "repack_halves" : "repack_pairs");
+        }
         for (const { kernel } of graph.dispatches) run.add(kernel.name.split(" ")[0]);
       }
     }

@@ -9,6 +9,7 @@ import { piecesTable, storedTable } from "./repack.ts";
 
 prove(storedTable, { paths: usualPaths });
 prove(piecesTable, { paths: usualPaths, types: ["f32"] });
+prove(piecesTable, { types: ["f16"] });
 
 Deno.test("a loaded weight lies in memory as its layout says, with zeros wherever it is padded", async () => {
   for (const dtype of ["f32", "f16", "bf16"] as const) {
