@@ -217,28 +217,27 @@ function hiresSize(read: Read, { width, height, multiple }: Common): { width: nu
   return { width: x || whole(width * y / height), height: y || whole(height * x / width) };
 }
 
+/** Members of a request's field `hires`, and the fields that they stand for. */
+export const hiresMembers = {
+  scale: "hr_scale",
+  width: "hr_resize_x",
+  height: "hr_resize_y",
+  upscaler: "hr_upscaler",
+  steps: "hr_second_pass_steps",
+  strength: "strength",
+  sampler: "hr_sampler_name",
+  scheduler: "hr_scheduler",
+} as const satisfies Record<string, keyof ReturnType<typeof taskFields>>;
+
 /** A request's field `hires` as the fields that its members stand for. */
 export function flattenHires(value: unknown): [string, unknown][] {
   if (value === undefined || value === null || value === false) return [];
-  const names: Record<string, string> = {
-    scale: "hr_scale",
-    width: "hr_resize_x",
-    height: "hr_resize_y",
-    upscaler: "hr_upscaler",
-    steps: "hr_second_pass_steps",
-    strength: "strength",
-    sampler: "hr_sampler_name",
-    scheduler: "hr_scheduler",
-  };
-  if (typeof value !== "object" || Array.isArray(value)) {
-    throw wrong("hires", `an object of ${Object.keys(names).join(", ")}`, value);
-  }
+  const names: Readonly<Record<string, string>> = hiresMembers, all = Object.keys(names);
+  if (typeof value !== "object" || Array.isArray(value)) throw wrong("hires", `an object of ${all.join(", ")}`, value);
   const members = Object.entries(value).map(([name, member]): [string, unknown] => {
     if (!Object.hasOwn(names, name)) {
-      throw new RequestError(
-        "hires",
-        `Field hires has ${JSON.stringify(name.slice(0, 40))}, ${Object.keys(names).join(" or ")} would do`,
-      );
+      const message = `Field hires has ${JSON.stringify(name.slice(0, 40))}, ${all.join(" or ")} would do`;
+      throw new RequestError("hires", message);
     }
     return [names[name], member];
   });

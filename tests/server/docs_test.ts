@@ -14,7 +14,7 @@ Deno.test("/openapi.json describes every field that a request has, with its boun
   const { openapi, paths, components } = await documentOf(server);
   assert.equal(openapi, "3.1.0");
   const names = [...Object.keys(fieldsOf(info)), ...Object.keys(deliveryFields), ...fileFields].toSorted();
-  assert.deepEqual(Object.keys(components.schemas.Request.properties).toSorted(), names);
+  assert.deepEqual(Object.keys(components.schemas.Request.properties).toSorted(), [...names, "hires"].toSorted());
   assert.deepEqual(paths["/generate"].get.parameters.map(({ name }: { name: string }) => name).toSorted(), names);
   const { steps } = components.schemas.Request.properties;
   assert.deepEqual([steps.minimum, steps.maximum, steps.default], [1, 150, 8]);

@@ -1,6 +1,7 @@
 /** JSON Schemas of what the server answers, and of what other surfaces send, in terms of the native fields. */
 import type { RequestContext } from "../../engine/request.ts";
 import { fieldsOf, fileFields } from "../../engine/request.ts";
+import { hiresMembers } from "../../engine/task_fields.ts";
 import { deliveryFields } from "../delivery.ts";
 
 export type Schema = Record<string, unknown>;
@@ -31,6 +32,13 @@ export function requestProperties(context: RequestContext): Record<string, Schem
   };
   const files = fileFields.map((name) => [name, { ...base64, description: descriptions[name] }]);
   return { ...Object.fromEntries(described), ...Object.fromEntries(files) };
+}
+
+/** The field `hires` of a request in JSON, in the words of the fields that its members stand for. */
+function hiresSchema(properties: Record<string, Schema>): Schema {
+  const members = Object.entries(hiresMembers).map(([name, field]): [string, Schema] => [name, properties[field]]);
+  const description = "The same as enable_hr and the fields hr_…, in JSON";
+  return { ...object(Object.fromEntries(members)), additionalProperties: false, description };
 }
 
 /** What other surfaces call the native fields, and what they have beside them. */
@@ -98,7 +106,7 @@ export function schemas(context: RequestContext): Record<string, Schema> {
   };
   const prompt = { ...properties.prompt };
   return {
-    Request: object(properties, ["prompt"]),
+    Request: object({ ...properties, hires: hiresSchema(properties) }, ["prompt"]),
     Error: object({
       error: object({ message: text, type: text, param: { type: ["string", "null"] }, code: text }, [
         "message",
