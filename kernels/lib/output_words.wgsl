@@ -9,8 +9,8 @@ const HALVES = f32(Output(2049.0)) == 2048.0;
 fn writeOutput(i: u32, value: vec4f) {
   if (HALVES) {
     let halves = halvesOf(value);
-    y[2u * i] = halves.x | halves.y << 16u;
-    y[2u * i + 1u] = halves.z | halves.w << 16u;
+    y[2u * i] = halves.x | (halves.y << 16u);
+    y[2u * i + 1u] = halves.z | (halves.w << 16u);
   } else {
     let words = bitcast<vec4u>(value);
     y[4u * i] = words.x;
