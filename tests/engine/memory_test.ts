@@ -136,9 +136,9 @@ Deno.test("fifty requests of alternating sizes and models leave device memory wh
         await make(engine, { width, height, steps: 1, guidanceScale: 1, model: models[Math.floor(i / 2) % 3] });
       }
     };
-    await run(18);
+    await run(12);
     const began = engine.memory.used;
-    await run(54);
+    await run(budget === undefined ? 54 : 18); // a tight one moves weights for every picture
     strictEqual(engine.memory.used, began);
     ok(began > 0);
     if (budget !== undefined) ok(engine.memory.peak <= budget);
