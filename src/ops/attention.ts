@@ -47,7 +47,9 @@ function attend(q: Value, k: Value, v: Value, heads: number, size4: number, scal
   const common = { Scalar: q.dtype, CAUSAL: Number(causal) };
   // Lanes that own queries keep them and their sums in registers: a head of 512 has too many.
   if (LANES && weightStorage === "texture" && size4 % 2 === 0 && size4 <= widestOwned && q.dtype !== "u32") {
-    const BLOCKS = size4 <= 12 && queries > LANES ? 2 : 1, KEYS = size4 > 20 ? Math.min(8, LANES) : LANES;
+    // Short attentions are over before their rounds matter, and short rounds compile several times faster.
+    const isShort = queries < 1024;
+    const BLOCKS = isShort || size4 > 12 ? 1 : 2, KEYS = isShort || size4 > 20 ? Math.min(8, LANES) : LANES;
     return q.graph.record(texture[q.dtype], q, {
       operands: { q, k, v },
       textures: ["q", "k", "v"],

@@ -46,6 +46,9 @@ export const attentionTable: Table = {
     attentionCase(40, 13, 154, { heads: 5 }),
     attentionCase(64, 11, 77, { heads: 2 }),
     attentionCase(160, 5, 77, { images: 2, heads: 2 }),
+    // From 1024 queries on a lane of a software driver owns two, and takes as many keys a round as there are lanes.
+    attentionCase(40, 1027, 77, { images: 2, heads: 2 }),
+    attentionCase(80, 1025, 19),
   ],
 };
 
