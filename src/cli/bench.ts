@@ -4,6 +4,7 @@ import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { printResults, type Result } from "./bench/measure.ts";
 import { benchMemory } from "./bench/memory.ts";
+import { benchMerging } from "./bench/merging.ts";
 import { benchFull, fullGroups, type FullOptions } from "./bench/full.ts";
 import { printProfile } from "./bench/profile.ts";
 import { benchPictures, make } from "./bench/pictures.ts";
@@ -11,6 +12,7 @@ import { benchEventLoop, benchFirstPicture } from "./bench/server.ts";
 
 const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
        deno task bench --memory [--gpu INDEX|NAME]
+       deno task bench --merging [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
        deno task bench --full [--sizes N,N] [--precision f32|f16] [--peer KIND=PATH …] [--gpu …] [--runs N] [--only TEXT] [--profile]
 
   --model       by name or folder (default: MODEL, else ${defaultModel})
@@ -19,6 +21,7 @@ const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--ru
   --only TEXT   first, pictures or loop: only that; with --full ${fullGroups.join(", ")}
   --profile     where the time of a step and of the decoder goes, by kernel and workgroups, beside the roofline
   --memory      memory of a picture at Stable Diffusion 1.5's size, whose weights are written to .cache first
+  --merging     what token merging gains and costs: time and error of pictures at three ratios and sizes
 
   --full        Stable Diffusion 1.5 at real sizes, with hashed weights that are written to .cache once (4.3 GB with peers)
   --sizes N,N   sides of its pictures in pixels (default: 256,512)
@@ -47,6 +50,7 @@ interface CommandLine {
   only: string;
   profile: boolean;
   memory: boolean;
+  merging: boolean;
   /** What --full asks for. */
   full?: FullOptions;
 }
@@ -64,12 +68,13 @@ function parse(args: string[]): CommandLine | undefined {
   const { values } = parseFlags({
     args,
     options: {
-      ...{ model: text, gpu: text, runs: text, only: text, profile: flag, memory: flag, help: flag },
+      ...{ model: text, gpu: text, runs: text, only: text, profile: flag, memory: flag, merging: flag, help: flag },
       ...{ full: flag, sizes: text, precision: text, peer: { type: "string", multiple: true } },
     },
   });
   if (values.help) return undefined;
-  const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false, memory = false } = values;
+  const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false } = values;
+  const { memory = false, merging = false } = values;
   if (!/^[1-9]\d{0,5}$/.test(runs)) {
     throw new UsageError(`Cannot use --runs ${JSON.stringify(runs)}, a whole number from 1 would do`);
   }
@@ -81,7 +86,7 @@ function parse(args: string[]): CommandLine | undefined {
   const modelsDir = Deno.env.get("MODELS_DIR");
   const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
   const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
-  return { model, gpu, runs: Number(runs), only, profile, memory, full };
+  return { model, gpu, runs: Number(runs), only, profile, memory, merging, full };
 }
 
 /** What --full and the flags that need it ask for; undefined without it. */
@@ -123,6 +128,8 @@ async function bench(args: string[]): Promise<number> {
     console.log(help);
   } else if (commandLine.memory) {
     await benchMemory(commandLine.gpu);
+  } else if (commandLine.merging) {
+    await benchMerging(commandLine.model, commandLine.gpu, commandLine.runs);
   } else if (commandLine.full) {
     try {
       const results = await benchFull(commandLine.full);

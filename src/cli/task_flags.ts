@@ -26,6 +26,7 @@ export const taskFlags = [
   "hr_sampler_name",
   "hr_scheduler",
   "tiling",
+  "token_merging_ratio",
   "guidance_rescale",
   "cfg_start",
   "cfg_end",
@@ -45,5 +46,6 @@ export const taskHelp = `  --n N, --n-iter N        pictures made together, and 
   --enable-hr true         a second pass, enlarged by --hr-scale or to --hr-resize-x, --hr-resize-y, with
                            --hr-upscaler, --hr-second-pass-steps, --hr-sampler-name, --hr-scheduler
   --tiling true            opposite edges join
+  --token-merging-ratio N  0 to 0.75 of self-attention's tokens merged with similar ones: less work, another picture
   --guidance-rescale, --cfg-start, --cfg-end N   0 to 1: see the README
   --dynamic-threshold N, --dynamic-threshold-percentile N`;

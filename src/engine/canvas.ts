@@ -15,8 +15,8 @@ import { recordPart, recordRow, recordStep, type StepExtras, type StepStage } fr
 export { type CanvasSize, latentShape, type Recorder } from "./recorder.ts";
 
 /** A stage's graph, recorded: no weights have to be there for it. */
-export function record({ backend }: StableDiffusion, { network, wraps, record }: Recorder): Graph {
-  const graph = new Graph({ ...network === "vae" ? backend.vaeTarget : backend.target, wraps });
+export function record({ backend }: StableDiffusion, { network, wraps, tokenMerging, record }: Recorder): Graph {
+  const graph = new Graph({ ...network === "vae" ? backend.vaeTarget : backend.target, wraps, tokenMerging });
   record(graph);
   return graph;
 }
@@ -325,8 +325,9 @@ export class Canvas implements Disposable {
   }
 
   #name(stage: string): string {
-    const { images, height, width, tiling } = this.size, tiles = tiling ? ", tiling" : "";
-    return `${this.model.name} ${stage}, ${images > 1 ? `${images} of ` : ""}${width}x${height}${tiles}`;
+    const { images, height, width, tiling, tokenMerging } = this.size;
+    const way = `${tiling ? ", tiling" : ""}${tokenMerging ? `, merging ${tokenMerging}` : ""}`;
+    return `${this.model.name} ${stage}, ${images > 1 ? `${images} of ` : ""}${width}x${height}${way}`;
   }
 
   /** Frees the state and every plan. */

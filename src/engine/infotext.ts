@@ -66,6 +66,7 @@ const entries: readonly Entry[] = [
     fields: to("hr_scheduler"),
   },
   { key: "Eta", write: ({ eta, sampler }) => unless(eta, defaultEta(sampler)), fields: to("eta") },
+  { key: "Token merging ratio", write: ({ tokenMerging }) => tokenMerging, fields: to("token_merging_ratio") },
   {
     key: "Resize mode",
     write: ({ resizeMode }) => unless(resizeMode, "stretch"),

@@ -74,8 +74,9 @@ export async function* makeBatch(
 }
 
 async function firstPass(making: Making, images: number): Promise<PipelineInput> {
-  const { pipeline, request, common, trajectories: [trajectory] } = making, { width, height, tiling } = request;
-  const size: CanvasSize = { images, width, height, tiling }, noise = making.noise(size, trajectory);
+  const { pipeline, request, common, trajectories: [trajectory] } = making;
+  const { width, height, tiling, tokenMerging } = request;
+  const size: CanvasSize = { images, width, height, tiling, tokenMerging }, noise = making.noise(size, trajectory);
   const { guidance = plainGuidance, previews } = request;
   const input: PipelineInput = { ...common, ...size, trajectory, guidance, previews, noise };
   const { initImage, initSize, mask, inpaint } = request, { unet, vae } = pipeline.model;
@@ -114,7 +115,8 @@ async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory
   const { pipeline, request, common, again } = making,
     { width, height, upscaler } = request.hires!,
     { images } = canvas.size;
-  const size: CanvasSize = { images, width, height, tiling: request.tiling }, how = upscalers[upscaler];
+  const { tiling, tokenMerging } = request, how = upscalers[upscaler];
+  const size: CanvasSize = { images, width, height, tiling, tokenMerging };
   let initial: Float32Array;
   if (how.kind === "latent") {
     const [, high, wide] = canvas.latentShape;

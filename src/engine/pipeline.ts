@@ -74,9 +74,10 @@ export class Pipeline implements Disposable {
   constructor(readonly model: StableDiffusion) {}
 
   /** The stages of a size. What the sizes least recently used have on the device is freed. */
-  canvas({ images, height, width, tiling = false }: CanvasSize): Canvas {
-    const key = `${images} ${height} ${width} ${tiling}`;
-    const canvas = this.#canvases.get(key) ?? new Canvas(this.model, { images, height, width, tiling });
+  canvas({ images, height, width, tiling = false, tokenMerging }: CanvasSize): Canvas {
+    const key = `${images} ${height} ${width} ${tiling} ${tokenMerging}`,
+      size = { images, height, width, tiling, tokenMerging };
+    const canvas = this.#canvases.get(key) ?? new Canvas(this.model, size);
     this.#canvases.delete(key);
     this.#canvases.set(key, canvas);
     for (const [old, other] of this.#canvases) {
@@ -182,11 +183,11 @@ export class Pipeline implements Disposable {
    */
   async encode(
     image: Float32Array,
-    { images, height, width, tiling }: CanvasSize,
+    size: CanvasSize,
     posterior?: Float32Array,
   ): Promise<Float32Array> {
     return await this.#timed("encode", async () => {
-      const canvas = this.canvas({ images, height, width, tiling }), plan = await canvas.encode();
+      const canvas = this.canvas(size), plan = await canvas.encode();
       plan.write("image", image);
       plan.run();
       const { scaling_factor: scalingFactor } = this.model.vae.config, shape = canvas.latentShape;

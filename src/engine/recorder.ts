@@ -11,6 +11,8 @@ export interface CanvasSize {
   width: number;
   /** Whether opposite edges join. */
   tiling?: boolean;
+  /** Which share of tokens the U-Net merges for attention: ops/merge.ts. */
+  tokenMerging?: number;
 }
 
 /** How one stage is recorded into a graph. */
@@ -19,6 +21,8 @@ export interface Recorder {
   network?: "textEncoder" | "unet" | "vae";
   /** Whether its convolutions join opposite edges. */
   wraps?: boolean;
+  /** Which share of tokens its first level merges for attention. */
+  tokenMerging?: number;
   record(graph: Graph): void;
 }
 

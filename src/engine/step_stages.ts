@@ -34,6 +34,7 @@ export function recordStep(
   return {
     network: "unet",
     wraps: size.tiling,
+    tokenMerging: size.tokenMerging,
     record(graph) {
       const latents = named(graph, "latents", latentShape(model, size));
       finishStep(graph, { latents, prediction: predict(graph, { model, size, stage }) }, extras);
@@ -50,6 +51,7 @@ export function recordPart(model: StableDiffusion, size: CanvasSize, tokens: num
   return {
     network: "unet",
     wraps: size.tiling,
+    tokenMerging: size.tokenMerging,
     record(graph) {
       const prediction = graph.input("prediction", [2 * images, ...shape], "f32");
       const shares = graph.input("shares", [4], "f32");

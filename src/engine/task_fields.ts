@@ -75,6 +75,11 @@ export function taskFields({ multiple, maxSide }: { multiple: number; maxSide: n
     hr_sampler_name: field(optionalName(findSampler), "", "Sampler of the second pass; the first's where empty"),
     hr_scheduler: field(optionalName(findScheduler), "", "Scheduler of the second pass"),
     tiling: field(flag, false, "Makes opposite edges join"),
+    token_merging_ratio: field(
+      decimal({ min: 0, max: 0.75 }),
+      0,
+      "Share of tokens that self-attention merges with similar ones: less work, another picture",
+    ),
     guidance_rescale: field(share, 0, "Share of the prompt's own contrast that guidance keeps"),
     cfg_start: field(share, 0, "Share of the steps before which the prompt is used alone"),
     cfg_end: field(share, 1, "Share of the steps after which the prompt is used alone"),
@@ -115,6 +120,8 @@ export function parseTasks(read: Read, common: Common): Tasks & { strength: numb
   if (iterations > 1) tasks.iterations = iterations;
   if (previews > 0) tasks.previews = previews;
   if (read("tiling")) tasks.tiling = true;
+  const tokenMerging = read("token_merging_ratio");
+  if (tokenMerging > 0) tasks.tokenMerging = tokenMerging;
   const guidance = {
     rescale: read("guidance_rescale"),
     start: read("cfg_start"),

@@ -89,6 +89,8 @@ export interface Tasks {
   guidance?: Guidance;
   /** Makes opposite edges join. */
   tiling?: boolean;
+  /** Share of the largest self-attention's tokens that are merged. */
+  tokenMerging?: number;
   /** Small pictures on the way, spread evenly over the steps. */
   previews?: number;
 }

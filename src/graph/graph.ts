@@ -24,6 +24,8 @@ export interface Target {
   maxBytes?: number;
   /** Whether convolutions find, beyond an edge of their picture, the opposite one: for pictures that tile. */
   wraps?: boolean;
+  /** Which share of tokens self-attention at the latents' own size merges away: see ops/merge.ts. */
+  tokenMerging?: number;
 }
 
 /** How a parameter is laid out on the GPU: see `engine/load.ts`, which packs it. */

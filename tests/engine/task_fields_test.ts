@@ -56,6 +56,11 @@ const wrong: [Record<string, unknown>, field: string, message: RegExp][] = [
   [{ ...masked, inpainting_fill: "red" }, "inpainting_fill", /^Field inpainting_fill is "red", 0 \(fill\) or /],
   [{ ...masked, mask_blur: 65 }, "mask_blur", /^Field mask_blur is 65, a number from 0 to 64 would do$/],
   [{ tiling: "perhaps" }, "tiling", /^Field tiling is "perhaps", true or false would do$/],
+  [
+    { token_merging_ratio: 0.8 },
+    "token_merging_ratio",
+    /^Field token_merging_ratio is 0.8, a number from 0 to 0.75 would do$/,
+  ],
   [{ n: 0 }, "n", /^Field n is 0, a whole number from 1 to 16 would do$/],
 ];
 
@@ -74,8 +79,28 @@ Deno.test("fields that do not go together are a conflict, values that are none a
 });
 
 Deno.test("a request that asks for nothing unusual says nothing of it", () => {
-  const { request } = parse({ n: 1, n_iter: 1, tiling: false, cfg_start: 0, cfg_end: 1, resize_mode: 0, mask_blur: 9 });
-  const named = ["n", "iterations", "guidance", "hires", "inpaint", "outpaint", "tiling", "previews", "resizeMode"];
+  const { request } = parse({
+    n: 1,
+    n_iter: 1,
+    tiling: false,
+    token_merging_ratio: 0,
+    cfg_start: 0,
+    cfg_end: 1,
+    resize_mode: 0,
+    mask_blur: 9,
+  });
+  const named = [
+    "n",
+    "iterations",
+    "guidance",
+    "hires",
+    "inpaint",
+    "outpaint",
+    "tiling",
+    "tokenMerging",
+    "previews",
+    "resizeMode",
+  ];
   deepStrictEqual(named.filter((name) => name in request), []);
 });
 

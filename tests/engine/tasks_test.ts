@@ -114,6 +114,17 @@ Deno.test("a tiling picture has no seam where its edges meet, and another one ha
   ok(apart > 3 * joined, `without tiling by ${apart.toFixed(2)}`);
 });
 
+Deno.test("merging no tokens changes no byte, and merging half of them makes nearly the same picture", async () => {
+  const { pictures: [none] } = await make(engine, { ...base, token_merging_ratio: 0 });
+  deepStrictEqual(none.png, plain.png);
+  const { pictures: [half] } = await make(engine, { ...base, token_merging_ratio: 0.5 });
+  notDeepStrictEqual(half.pixels, plain.pixels);
+  const difference = meanDifference(half, plain);
+  ok(difference < 12, `${difference.toFixed(1)} levels`);
+  const { pictures: [again] } = await make(engine, { ...base, token_merging_ratio: 0.5 });
+  deepStrictEqual(again.png, half.png);
+});
+
 Deno.test("a picture of a batch is the picture of its seed alone, byte for byte", async () => {
   const fields = { ...base, steps: 3, width: 64, height: 64, sampler: "Euler a" };
   const { pictures, steps } = await make(engine, { ...fields, n: 4, n_iter: 2 });
@@ -160,6 +171,7 @@ Deno.test("a picture's infotext, read back with the same files, makes the same b
   const cases: [Record<string, unknown>, { init?: Picture; mask?: Picture }][] = [
     [{ ...small, tiling: true, rng: "cpu", negative_prompt: "a, b: c" }, {}],
     [{ ...small, cfg_scale: 7.25, guidance_rescale: 0.5, cfg_start: 0.2, cfg_end: 0.7, sampler: "DDIM", eta: 0.5 }, {}],
+    [{ ...small, token_merging_ratio: 0.5 }, {}],
     [{ ...small, dynamic_threshold: 1.5, dynamic_threshold_percentile: 0.9 }, {}],
     [
       { ...small, enable_hr: true, hr_scale: 1.7, hr_upscaler: "Lanczos", strength: 0.6, hr_sampler_name: "Euler a" },

@@ -23,6 +23,11 @@ function numbers({ shape, constants }: Dispatch): Record<string, number> {
   return { ...shape, ...constants } as Record<string, number>;
 }
 
+/** One token of each window. */
+function destinations({ shape: { windowRows, windowColumns } }: Dispatch): number {
+  return windowRows * windowColumns;
+}
+
 const { ceil, min, log2 } = Math;
 
 /** By the kernel's name. A loop in a loop counts its own turns and those inside. Kernels not named here have no loops. */
@@ -62,6 +67,26 @@ export const loops: Readonly<Record<string, Loops>> = {
   "layer_norm subgroup": { statements: 3, iterations: (d) => 3 * ceil(d.shape.channels4 / numbers(d).LANES) },
   // and two trees over 64
   "layer_norm workgroup": { statements: 4, iterations: (d) => 3 * ceil(d.shape.channels4 / 64) + 2 * log2(64) },
+  // two passes over a lane's vec4s, and a tree over 64
+  "token_units": { statements: 2, iterations: ({ shape: { channels4 } }) => 2 * ceil(channels4 / 64) + log2(64) },
+  // blocks of destinations, and in each the vec4s of a token
+  "token_matches_shuffle": {
+    statements: 2,
+    iterations: (d) => ceil(destinations(d) / numbers(d).DESTINATIONS) * (1 + d.shape.channels4 / numbers(d).PARTS),
+  },
+  // the same, 16 and four vec4s at a time
+  "token_matches_tiled": {
+    statements: 2,
+    iterations: (d) => ceil(destinations(d) / 16) * (1 + ceil(d.shape.channels4 / 4)),
+  },
+  // sources
+  "token_places": { statements: 1, iterations: ({ shape: { sources } }) => sources },
+  "token_order": { statements: 1, iterations: ({ shape: { sources } }) => sources },
+  // halving the slots, and at worst all merged sources and one more
+  "token_merge": {
+    statements: 2,
+    iterations: ({ shape: { sources, merged } }) => ceil(log2(merged + 1)) + min(sources, merged + 1),
+  },
   // slots of the history
   "advance": { statements: 1, iterations: () => 7 },
   // deviations in two passes over an image, the percentile in 31 and one more; 36 trees over 256

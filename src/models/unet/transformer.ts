@@ -5,6 +5,7 @@ import { Module } from "../../nn/module.ts";
 import { attention } from "../../ops/attention.ts";
 import { inParts } from "../../ops/bands.ts";
 import { add, geglu } from "../../ops/elementwise.ts";
+import { matchTokens, mergeTokens, type Merging, unmergeTokens } from "../../ops/merge.ts";
 
 class Attention extends Module {
   to_q: Linear;
@@ -54,7 +55,8 @@ class FeedForward extends Module {
   }
 }
 
-class BasicTransformerBlock extends Module {
+/** Self-attention, over merged tokens where `merging` says so, cross-attention and a feed-forward, each added. */
+export class BasicTransformerBlock extends Module {
   norm1: LayerNorm;
   attn1: Attention;
   norm2: LayerNorm;
@@ -72,9 +74,10 @@ class BasicTransformerBlock extends Module {
     this.ff = new FeedForward(channels);
   }
 
-  forward(x: Value, context: Value): Value {
-    const normed = this.norm1.forward(x);
-    let h = add(x, this.attn1.forward(normed, normed));
+  forward(x: Value, context: Value, merging?: Merging): Value {
+    const normed = this.norm1.forward(x), merge = merging && matchTokens(x, merging);
+    const attended = merge ? mergeTokens(normed, merge) : normed, self = this.attn1.forward(attended, attended);
+    let h = add(x, merge ? unmergeTokens(self, merge) : self);
     h = add(h, this.attn2.forward(this.norm2.forward(h), context));
     return add(h, this.ff.forward(this.norm3.forward(h)));
   }
@@ -87,6 +90,8 @@ export interface TransformerOptions {
   contextChannels: number;
   groups: number;
   linearProjection: boolean;
+  /** Whether its tokens are the latents' own pixels, where similar ones may be merged. */
+  merges?: boolean;
 }
 
 export class Transformer2DModel extends Module {
@@ -95,8 +100,12 @@ export class Transformer2DModel extends Module {
   transformer_blocks: BasicTransformerBlock[];
   proj_out: Conv2d | Linear;
 
-  constructor(channels: number, { heads, layers, contextChannels, groups, linearProjection }: TransformerOptions) {
+  readonly #merges: boolean;
+
+  constructor(channels: number, options: TransformerOptions) {
     super();
+    const { heads, layers, contextChannels, groups, linearProjection, merges = false } = options;
+    this.#merges = merges;
     const projection = () => linearProjection ? new Linear(channels, channels) : new Conv2d(channels, channels, 1);
     this.norm = new GroupNorm(groups, channels, { epsilon: 1e-6 });
     this.proj_in = projection();
@@ -111,7 +120,10 @@ export class Transformer2DModel extends Module {
   forward(x: Value, context: Value): Value {
     const [images, height, width, channels] = x.shape;
     let h = this.proj_in.forward(this.norm.forward(x)).view([images, height * width, channels]);
-    for (const block of this.transformer_blocks) h = block.forward(h, context);
+    const ratio = this.#merges ? x.graph.target.tokenMerging : undefined;
+    for (const block of this.transformer_blocks) {
+      h = block.forward(h, context, ratio === undefined ? undefined : { height, width, ratio });
+    }
     return add(this.proj_out.forward(h.view(x.shape)), x);
   }
 }

@@ -27,6 +27,7 @@ export class UNet2DConditionModel extends Module {
       contextChannels: cross_attention_dim,
       groups,
       linearProjection: config.use_linear_projection,
+      merges: level === 0,
     });
     const level = (at: number, type: string): LevelOptions => ({
       resnet: { groups, epsilon, temb },

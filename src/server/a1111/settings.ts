@@ -10,6 +10,7 @@ interface Values {
   sd_vae: string;
   CLIP_stop_at_last_layers: number;
   eta_noise_seed_delta: number;
+  token_merging_ratio: number;
   randn_source: string;
   samples_format: string;
   show_progress_every_n_steps: number;
@@ -20,6 +21,7 @@ const usual: Values = {
   sd_vae: "Automatic",
   CLIP_stop_at_last_layers: 1,
   eta_noise_seed_delta: 0,
+  token_merging_ratio: 0,
   randn_source: "NV",
   samples_format: "png",
   show_progress_every_n_steps: 10,
@@ -79,6 +81,7 @@ export class Settings {
     const every = values.show_progress_every_n_steps;
     if (every > 0) into.prefer("previews", Math.floor((Number(into.fields.get("steps")) - 1) / every) || 0);
     if (values.eta_noise_seed_delta !== 0) into.set("eta_noise_seed_delta", values.eta_noise_seed_delta);
+    if (values.token_merging_ratio !== 0) into.set("token_merging_ratio", values.token_merging_ratio);
   }
 }
 

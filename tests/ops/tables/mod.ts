@@ -6,6 +6,7 @@ import * as embedding from "./embedding.ts";
 import * as guide from "./guide.ts";
 import * as latents from "./latents.ts";
 import * as matmul from "./matmul.ts";
+import * as merge from "./merge.ts";
 import * as norm from "./norm.ts";
 import * as pixels from "./pixels.ts";
 import * as repack from "./repack.ts";
@@ -20,6 +21,7 @@ export const tables: readonly Table[] = [
   guide,
   latents,
   matmul,
+  merge,
   norm,
   pixels,
   repack,
