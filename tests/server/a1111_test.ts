@@ -57,6 +57,20 @@ Deno.test("what is absent has A1111's defaults", async () => {
   );
 });
 
+Deno.test("a scheduler beside DDIM or PLMS is passed over, as there; an explicit eta of 0 is kept", async () => {
+  const understood = async (body: Record<string, unknown>) => {
+    using server = serve();
+    server.send("POST", `${api}/txt2img`, body);
+    return (await server.engine.next()).request;
+  };
+  for (const [name, sampler] of [["DDIM", "ddim"], ["PLMS", "pndm"]]) {
+    const request = await understood({ sampler_name: name, scheduler: "Karras" });
+    assert.deepEqual([request.sampler, request.scheduler], [sampler, "automatic"]);
+  }
+  assert.equal((await understood({ sampler_name: "Euler a", eta: 0 })).eta, 0);
+  assert.equal((await understood({ sampler_name: "Euler a" })).eta, 1);
+});
+
 Deno.test("img2img starts from the first picture, which the echo leaves out unless it is asked for", async () => {
   using server = serve();
   const picture = encodeBase64(await Deno.readFile(new URL("../oracle/bad/pictures/ok_420.jpg", import.meta.url)));

@@ -1,4 +1,5 @@
 /** A1111's `txt2img` and `img2img` bodies as native fields. */
+import { findSampler, samplersWithSigmas } from "../../samplers/mod.ts";
 import { RequestError } from "../../engine/request.ts";
 import { Translation, type Wire } from "../translate.ts";
 import type { Settings } from "./settings.ts";
@@ -51,10 +52,10 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
   into.set("width", wire.number("width") ?? 512);
   into.set("height", wire.number("height") ?? 512);
   into.set("seed", seedOf(wire.number("seed") ?? -1));
-  into.set("sampler", samplerOf(wire), "sampler_name");
-  const scheduler = wire.text("scheduler");
+  const sampler = samplerOf(wire), scheduler = wire.text("scheduler");
+  into.set("sampler", sampler, "sampler_name");
   // "Automatic" stands for the one that the sampler's own name may hold.
-  if (scheduler && scheduler.toLowerCase() !== "automatic") into.set("scheduler", scheduler);
+  if (scheduler && scheduler.toLowerCase() !== "automatic" && takesScheduler(sampler)) into.set("scheduler", scheduler);
   countPictures(wire, into);
   setUnless(into, wire, "subseed_strength", [0]);
   if (wire.number("subseed_strength")) into.set("subseed", wire.number("subseed"));
@@ -62,7 +63,8 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
   setUnless(into, wire, "seed_resize_from_w", [-1, 0]);
   setUnless(into, wire, "seed_resize_from_h", [-1, 0]);
   for (const name of ["restore_faces", "tiling"]) if (wire.flag(name)) into.set(name, true);
-  for (const name of ["eta", "s_churn", "s_tmin"]) setUnless(into, wire, name, [0]);
+  into.set("eta", wire.number("eta")); // an explicit 0 is not the sampler's own
+  for (const name of ["s_churn", "s_tmin"]) setUnless(into, wire, name, [0]);
   setUnless(into, wire, "s_tmax", [0, Infinity]);
   setUnless(into, wire, "s_noise", [1]);
   if (wire.flag("enable_hr")) setHires(wire, into);
@@ -90,6 +92,15 @@ function samplerOf(wire: Wire): string {
   wire.pass("sampler_index");
   if (typeof name === "string") return name;
   throw new RequestError("sampler_name", "Field sampler_name is no text, the name of a sampler would do");
+}
+
+/** A1111 spreads the levels of DDIM, PLMS and the like itself, and passes over a scheduler that stands beside them. */
+function takesScheduler(sampler: string): boolean {
+  try {
+    return samplersWithSigmas.includes(findSampler(sampler).sampler);
+  } catch { // of an unknown sampler the request's parser says more
+    return true;
+  }
 }
 
 /** A1111 takes any whole number, and every negative one for "choose". */
