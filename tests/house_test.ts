@@ -3,7 +3,7 @@ import { files, read } from "./files.ts";
 
 const all = [...files()];
 /** Written by hand: neither weights nor the reference's data. */
-const written = all.filter((path) => /\.(ts|wgsl|sh|py|md)$|^\.ci\/|^deno\.json$/.test(path));
+const written = all.filter((path) => /\.(ts|js|mjs|css|html|wgsl|sh|py|md)$|^\.ci\/|^deno\.json$/.test(path));
 
 Deno.test("the top level has the few names that a newcomer is told of", () => {
   const top = new Set(all.map((path) => path.split("/")[0]).filter((name) => !name.startsWith(".")));
@@ -33,7 +33,7 @@ Deno.test("no file of code is longer than 400 lines, and none is left to be done
   const later = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "X" + "XX"].join("|")})\\b`);
   for (const path of written) {
     const text = read(path);
-    if (/\.(ts|wgsl)$/.test(path)) {
+    if (/\.(ts|js|mjs|css|html|wgsl)$/.test(path)) {
       const lines = text.split("\n").length - 1;
       ok(lines <= 400, `${path} has ${lines} lines: it holds more than one idea`);
     }

@@ -18,6 +18,7 @@ import { kserveRoutes } from "./kserve.ts";
 import { metricsOf } from "./metrics.ts";
 import { modelRoutes } from "./models.ts";
 import { openAiRoutes } from "./openai/routes.ts";
+import { isPage, pageRoutes } from "./page/routes.ts";
 import { allowOrigins, secure } from "./protect.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
@@ -69,7 +70,8 @@ export function createApp(
   });
 
   const isOpen = (path: string) =>
-    /^(\/health|\/v2\/health|\/v1\/files)(\/|$)/.test(path) || (openMetrics && path === "/metrics");
+    isPage(path) || /^(\/health|\/v2\/health|\/v1\/files)(\/|$)/.test(path) ||
+    (openMetrics && path === "/metrics");
   app.use(requireKey(keys, { isOpen }));
 
   const jobs = new Jobs({ engine, queue, pictures, log, rate, ...results });
@@ -85,6 +87,7 @@ export function createApp(
   app.route("/", huggingFaceRoutes(surface));
   app.route("/v1/capabilities", capabilityRoutes(surface));
   app.route("/", docsRoutes(surface));
+  app.route("/", pageRoutes());
 
   app.get("/health/live", (c) => c.json({ status: "live" }));
   app.get("/health/ready", (c) => c.json(...readiness(engine, queue)));

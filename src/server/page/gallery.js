@@ -1,0 +1,91 @@
+/** The gallery: thumbnails, and a picture large with its parameters and what can be done with it. */
+import { forget, keep, older } from "./store.js";
+
+const list = document.querySelector("#pictures"), none = document.querySelector("#gallery-empty");
+const more = document.querySelector("#older"), viewer = document.querySelector("#viewer");
+const pageSize = 48;
+
+/** What parameters are called; those that are not here keep their names. */
+const titles = { prompt: "Prompt", negative_prompt: "Negative prompt", cfg_scale: "Guidance", resize_mode: "Fit" };
+
+let oldest;
+
+/** Begins with this browser's pictures; `reuse`, `reuseSeed` and `restart` are called with one of them. */
+export async function openGallery({ reuse, reuseSeed, restart }) {
+  const act = (id, then) => {
+    document.querySelector(id).addEventListener("click", () => {
+      viewer.close();
+      then?.(viewed);
+    });
+  };
+  act("#reuse", reuse);
+  act("#reuse-seed", reuseSeed);
+  act("#restart", restart);
+  act("#delete", remove);
+  act("#close");
+  viewer.addEventListener("click", (event) => {
+    if (event.target === viewer) viewer.close();
+  });
+  more.addEventListener("click", showOlder);
+  await showOlder();
+}
+
+/** Keeps a picture and shows it first. Without room for it the browser's own reason is thrown. */
+export async function add(picture) {
+  const kept = await keep(picture);
+  list.prepend(thumbnail(kept));
+  oldest ??= kept.id;
+  none.hidden = true;
+}
+
+async function showOlder() {
+  const found = await older(oldest, pageSize);
+  oldest = found.at(-1)?.id ?? oldest;
+  list.append(...found.map(thumbnail));
+  more.hidden = found.length < pageSize;
+  none.hidden = list.children.length > 0;
+}
+
+function thumbnail(picture) {
+  const item = document.createElement("li"), button = document.createElement("button");
+  const image = document.createElement("img");
+  const { prompt, seed } = picture.fields;
+  Object.assign(image, { src: URL.createObjectURL(picture.blob), alt: `${prompt || "No prompt"}, seed ${seed}` });
+  image.loading = "lazy";
+  button.type = "button";
+  button.append(image);
+  button.addEventListener("click", () => view(picture, item));
+  item.append(button);
+  return item;
+}
+
+/** The picture in the dialog. */
+let viewed, viewedItem;
+
+function view(picture, item) {
+  [viewed, viewedItem] = [picture, item];
+  const { fields, made } = picture, url = item.querySelector("img").src;
+  Object.assign(document.querySelector("#viewed"), { src: url, alt: fields.prompt || "No prompt" });
+  const name = `${fields.prompt.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60) || "picture"}-${fields.seed}.png`;
+  Object.assign(document.querySelector("#download"), { href: url, download: name });
+  const rows = Object.entries({ ...fields, made: new Date(made).toLocaleString() }).filter(([, value]) => value !== "");
+  document.querySelector("#parameters").replaceChildren(
+    ...rows.flatMap(([name, value]) => {
+      const term = document.createElement("dt"), definition = document.createElement("dd");
+      term.textContent = titles[name] ?? name[0].toUpperCase() + name.slice(1);
+      definition.textContent = value;
+      return [term, definition];
+    }),
+  );
+  viewer.showModal();
+  document.querySelector("#viewer-title").focus();
+}
+
+async function remove({ id }) {
+  await forget(id);
+  URL.revokeObjectURL(viewedItem.querySelector("img").src);
+  const next = (viewedItem.nextElementSibling ?? viewedItem.previousElementSibling)?.querySelector("button");
+  viewedItem.remove();
+  none.hidden = list.children.length > 0;
+  next?.focus();
+}
