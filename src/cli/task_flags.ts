@@ -32,6 +32,7 @@ export const taskFlags = [
   "cfg_end",
   "dynamic_threshold",
   "dynamic_threshold_percentile",
+  "step_cache",
 ] as const satisfies FieldName[];
 
 /** What the help says of them. */
@@ -48,4 +49,5 @@ export const taskHelp = `  --n N, --n-iter N        pictures made together, and 
   --tiling true            opposite edges join
   --token-merging-ratio N  0 to 0.75 of self-attention's tokens merged with similar ones: less work, another picture
   --guidance-rescale, --cfg-start, --cfg-end N   0 to 1: see the README
-  --dynamic-threshold N, --dynamic-threshold-percentile N`;
+  --dynamic-threshold N, --dynamic-threshold-percentile N
+  --step-cache N           runs the whole U-Net every N calls alone, 1 to 10: faster, and another picture`;

@@ -10,6 +10,7 @@ import { recordBlend, recordPreview, recordResample } from "./latent_stages.ts";
 import type { StableDiffusion } from "./model.ts";
 import { type CanvasSize, latentShape, type Recorder } from "./recorder.ts";
 import { Resident } from "./residency.ts";
+import { cacheBytes, type CacheUse } from "./step_cache.ts";
 import { recordPart, recordRow, recordStep, type StepExtras, type StepStage } from "./step_stages.ts";
 
 export { type CanvasSize, latentShape, type Recorder } from "./recorder.ts";
@@ -158,14 +159,14 @@ export function fit(
   return found!;
 }
 
-/** The state of one size, in buffers. */
+/** State of one size, in buffers. */
 class State extends Resident {
   readonly #sizes: Record<string, number>;
   #buffers: Record<string, GPUBuffer> = {};
 
-  constructor(name: string, readonly model: StableDiffusion, size: CanvasSize) {
+  constructor(name: string, readonly model: StableDiffusion, sizes: Record<string, number>) {
     super(name, model.backend.residency);
-    this.#sizes = stateBytes(model, size);
+    this.#sizes = sizes;
   }
 
   override get bytes(): number {
@@ -193,16 +194,16 @@ class State extends Resident {
 /** One stage's plan: recorded and bound when it is asked for, and again after it, its weights or its state had to go. */
 class Stage extends Resident {
   readonly #model: StableDiffusion;
-  readonly #state: State;
+  readonly #states: readonly State[];
   readonly #recorder: Recorder;
   readonly #component?: Component;
   #plan?: Plan;
   #bytes = 0;
 
-  constructor(name: string, model: StableDiffusion, state: State, recorder: Recorder) {
+  constructor(name: string, model: StableDiffusion, states: readonly State[], recorder: Recorder) {
     const component = recorder.network && model.components[recorder.network];
-    super(name, model.backend.residency, component ? [state, component] : [state]);
-    [this.#model, this.#state, this.#recorder, this.#component] = [model, state, recorder, component];
+    super(name, model.backend.residency, component ? [...states, component] : [...states]);
+    [this.#model, this.#states, this.#recorder, this.#component] = [model, states, recorder, component];
   }
 
   override get bytes(): number {
@@ -211,15 +212,16 @@ class Stage extends Resident {
 
   /** The plan, its weights and state on the device; everything else there may have to go for it. */
   async plan(): Promise<Plan> {
+    const shared: Record<string, GPUBuffer> = Object.assign({}, ...this.#states.map((state) => state.load()));
     if (this.#plan) {
       this.use();
       return this.#plan;
     }
     const { device, residency } = this.#model.backend, component = this.#component;
-    const shared = this.#state.load(), graph = record(this.#model, this.#recorder);
+    const graph = record(this.#model, this.#recorder), states = this.#states;
     const bytes = planBytes(graph, new Set(Object.keys(shared)));
-    await component?.load({ more: bytes, needed: [this.#state] });
-    const freed = residency.makeRoom(this.name, bytes, component ? [this.#state, component] : [this.#state]);
+    await component?.load({ more: bytes, needed: states });
+    const freed = residency.makeRoom(this.name, bytes, component ? [...states, component] : states);
     if (freed) await device.idle(); // until then WebGPU keeps what was destroyed
     this.#plan = freeze(device, graph, shared);
     this.#bytes = bytes;
@@ -241,12 +243,14 @@ class Stage extends Resident {
 export class Canvas implements Disposable {
   readonly #stages = new Map<string, Stage>();
   readonly #state: State;
+  /** Of steps that are cached, by {@link Canvas.#cache}'s names. */
+  readonly #caches = new Map<string, State>();
   /** [images, latent height, latent width, channels]. */
   readonly latentShape: readonly [number, number, number, number];
 
   constructor(readonly model: StableDiffusion, readonly size: CanvasSize) {
     this.latentShape = latentShape(model, size);
-    this.#state = new State(this.#name("state"), model, size);
+    this.#state = new State(this.#name("state"), model, stateBytes(model, size));
   }
 
   /** The buffer of the latents, f32, their channels padded to whole vec4s. */
@@ -256,7 +260,7 @@ export class Canvas implements Disposable {
 
   /** Bytes on the GPU besides the weights. */
   get bytes(): number {
-    return [...this.#stages.values()].reduce((sum, { bytes }) => sum + bytes, this.#state.bytes);
+    return [this.#state, ...this.#caches.values(), ...this.#stages.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   text({ sequences, skip = 0, withVectors = false }: TextStage): Promise<Plan> {
@@ -275,11 +279,27 @@ export class Canvas implements Disposable {
 
   step({ halves, tokens = this.#tokens }: StepStage, extras: StepExtras = {}): Promise<Plan> {
     const name = `step ${halves}${this.#ofLength(tokens)}${nameOf(extras)}`;
-    return this.#plan(name, () => recordStep(this.model, this.size, { halves, tokens }, extras));
+    const cache = extras.cache && this.#cache(halves);
+    return this.#plan(name, () => recordStep(this.model, this.size, { halves, tokens }, extras), cache);
   }
 
-  part(tokens: number): Promise<Plan> {
-    return this.#plan(`part of a step${this.#ofLength(tokens)}`, () => recordPart(this.model, this.size, tokens));
+  part(tokens: number, use?: CacheUse): Promise<Plan> {
+    const name = `part of a step${this.#ofLength(tokens)}${nameOf({ cache: use })}`;
+    return this.#plan(name, () => recordPart(this.model, this.size, tokens, use), use && this.#cache(1));
+  }
+
+  /** After a part that keeps its hidden states puts them by as those of number `part`; before one that reads them, back. */
+  movePart(part: number, use: CacheUse): void {
+    const [shared, own] = [this.#cache(1).load().deep, this.#cache(1, part).load().deep];
+    const [from, to] = use === "keep" ? [shared, own] : [own, shared], { gpu } = this.model.backend.device;
+    const encoder = gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(from, 0, to, 0, own.size);
+    gpu.queue.submit([encoder.finish()]);
+  }
+
+  /** After a pass: what was kept between its steps may leave. */
+  releaseCaches(): void {
+    for (const cache of this.#caches.values()) this.model.backend.residency.unpin(cache);
   }
 
   row(extras: StepExtras = {}): Promise<Plan> {
@@ -306,10 +326,19 @@ export class Canvas implements Disposable {
     return fit(this.model, this.size, (options) => stage(this.model, this.size, options)).recorder;
   }
 
-  #plan(name: string, recorder: () => Recorder): Promise<Plan> {
+  /** Where hidden states of so many halves of guidance are kept between steps; for one of several parts, by its number. */
+  #cache(halves: 1 | 2, part?: number): State {
+    const name = `cache of ${part === undefined ? `steps ${halves}` : `part ${part}`}`;
+    const cache = this.#caches.get(name) ??
+      new State(this.#name(name), this.model, { deep: cacheBytes(this.model, this.size, halves) });
+    this.#caches.set(name, cache);
+    return cache;
+  }
+
+  #plan(name: string, recorder: () => Recorder, cache?: State): Promise<Plan> {
     let stage = this.#stages.get(name);
     if (!stage) {
-      stage = new Stage(this.#name(name), this.model, this.#state, recorder());
+      stage = new Stage(this.#name(name), this.model, cache ? [this.#state, cache] : [this.#state], recorder());
       this.#stages.set(name, stage);
     }
     return stage.plan();
@@ -333,10 +362,11 @@ export class Canvas implements Disposable {
   /** Frees the state and every plan. */
   [Symbol.dispose](): void {
     for (const stage of this.#stages.values()) stage.evict();
+    for (const cache of this.#caches.values()) cache.evict();
     this.#state.evict();
   }
 }
 
-function nameOf({ guides, masks }: StepExtras): string {
-  return `${guides ? " guiding" : ""}${masks ? " masked" : ""}`;
+function nameOf({ guides, masks, cache }: StepExtras): string {
+  return `${guides ? " guiding" : ""}${masks ? " masked" : ""}${cache ? ` ${cache}s cache` : ""}`;
 }

@@ -111,6 +111,7 @@ const entries: readonly Entry[] = [
     write: ({ guidance }) => unless(guidance?.percentile, plainGuidance.percentile),
     fields: to("dynamic_threshold_percentile"),
   },
+  { key: "Step cache", write: ({ stepCache }) => stepCache, fields: to("step_cache") },
   {
     key: "Emphasis",
     write: ({ emphasis }) => emphasis && emphasisLabels[emphasis],

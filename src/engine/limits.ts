@@ -12,6 +12,7 @@ import {
 import type { StableDiffusion } from "./model.ts";
 import type { ModelInfo } from "./protocol.ts";
 import { overBudget } from "./residency.ts";
+import { cacheBytes } from "./step_cache.ts";
 import { recordStep } from "./step_stages.ts";
 
 /** Largest side, in pixels, whatever the memory: pictures beyond are not what these models make. */
@@ -49,6 +50,23 @@ export function whyTooLarge(model: StableDiffusion, height: number, width: numbe
     if (problem) return problem;
     if (bytes > budget) return `${stage} ${overBudget(bytes, budget)}`;
   }
+}
+
+/** Prompts as far as the memory of steps depends on them: tokens of the longest, and calls of the U-Net where a step takes several. */
+export interface StepLength {
+  tokens: number;
+  parts: number;
+}
+
+/** Why a cache between steps cannot be kept for pictures of this size, or undefined: as {@link whyTooLarge}. */
+export function whyNotCached(
+  model: StableDiffusion,
+  size: CanvasSize,
+  { tokens, parts }: StepLength,
+): string | undefined {
+  const { budget } = model.backend.residency, step = recordStep(model, size, { halves: 2, tokens }, { cache: "keep" });
+  const need = needOf(model, size, step), bytes = need.bytes + parts * cacheBytes(model, size, 1);
+  return need.problem ?? (bytes > budget ? `the U-Net's step ${overBudget(bytes, budget)}` : undefined);
 }
 
 /** The largest square that {@link whyTooLarge} lets through, by bisection; no pixels where not the least does. */

@@ -77,8 +77,8 @@ async function firstPass(making: Making, images: number): Promise<PipelineInput>
   const { pipeline, request, common, trajectories: [trajectory] } = making;
   const { width, height, tiling, tokenMerging } = request;
   const size: CanvasSize = { images, width, height, tiling, tokenMerging }, noise = making.noise(size, trajectory);
-  const { guidance = plainGuidance, previews } = request;
-  const input: PipelineInput = { ...common, ...size, trajectory, guidance, previews, noise };
+  const { guidance = plainGuidance, previews, stepCache } = request;
+  const input: PipelineInput = { ...common, ...size, trajectory, guidance, previews, stepCache, noise };
   const { initImage, initSize, mask, inpaint } = request, { unet, vae } = pipeline.model;
   const shape = latentShape(pipeline.model, size), reads = unet.config.in_channels > shape[3];
   if (initSize && initImage) {
@@ -131,7 +131,7 @@ async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory
     for (const { pixels } of pictures) parts.push(await pipeline.encode(toUnit(pixels), { ...size, images: 1 }));
     initial = join(parts);
   }
-  const { guidance = plainGuidance, previews } = request;
+  const { guidance = plainGuidance, previews, stepCache } = request;
   const input: PipelineInput = {
     ...common,
     ...again,
@@ -139,6 +139,7 @@ async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory
     trajectory,
     guidance,
     previews,
+    stepCache,
     initial,
     noise: making.noise(size, trajectory),
   };

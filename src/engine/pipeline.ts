@@ -109,6 +109,7 @@ export class Pipeline implements Disposable {
       this.timing.denoise = (this.timing.denoise ?? 0) + ms;
       yield { step: i + 1, steps: steps.length, ms, ...(previews && { previews }) };
     }
+    canvas.releaseCaches();
     return canvas;
   }
 

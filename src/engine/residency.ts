@@ -106,9 +106,10 @@ export class Residency {
     this.#pinned.add(resident);
   }
 
-  /** Lets go of everything pinned: the job that it was for is over. */
-  unpin(): void {
-    this.#pinned.clear();
+  /** Lets go of something pinned, or of everything: the job that it was for is over. */
+  unpin(resident?: Resident): void {
+    if (resident) this.#pinned.delete(resident);
+    else this.#pinned.clear();
   }
 
   forget(resident: Resident): void {

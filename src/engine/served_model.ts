@@ -19,7 +19,7 @@ import { type CanvasSize, latentShape, needOf } from "./canvas.ts";
 import { planPrompt, type PromptOptions, type PromptPlan } from "./conditioning.ts";
 import { Embeddings } from "./embeddings.ts";
 import { lowerFirst } from "./fields.ts";
-import { largestOfShape, sizeLimits, whyTooLarge } from "./limits.ts";
+import { largestOfShape, sizeLimits, type StepLength, whyNotCached, whyTooLarge } from "./limits.ts";
 import { makeBatch, stepsOf } from "./making.ts";
 import { type Backend, openStableDiffusion, type StableDiffusion } from "./model.ts";
 import { type Noise, noiseOf } from "./noise.ts";
@@ -53,6 +53,18 @@ const fallback = { steps: 20, guidanceScale: 7, sampler: "euler_a", scheduler: "
 /** The name of the model at a path: the folder's, or the file's without `.safetensors`. */
 function modelName(path: string): string {
   return basename(resolve(path)).replace(/\.safetensors$/, "");
+}
+
+/** The most tokens and calls of the U-Net that a step of these prompts may take. */
+function stepLength({ conditional, unconditional }: Prompts, { textEncoder }: StableDiffusion): StepLength {
+  const chunks = [conditional, unconditional].map(({ parts }) =>
+    Math.max(...parts.map(({ schedule }) => schedule[0].chunks.length))
+  );
+  const inParts = conditional.parts.length > 1 || chunks[0] !== chunks[1];
+  return {
+    tokens: Math.max(...chunks) * textEncoder.config.max_position_embeddings,
+    parts: inParts ? conditional.parts.length + 1 : 0,
+  };
 }
 
 /** What the text encoder reads for a pass. */
@@ -121,11 +133,15 @@ export class ServedModel implements Disposable {
     if (hires) this.#checkSize(hires.height, hires.width);
     if (request.initSize) this.#checkSize(request.initSize.height, request.initSize.width);
     const trajectories = this.#trajectories(request), [prompts, again] = this.#prompts(request, trajectories);
-    for (const size of [request, hires ?? request]) this.#checkLength(prompts, size);
+    const cached = request.stepCache === undefined ? undefined : stepLength(prompts, this.model);
+    for (const size of [request, hires ?? request]) {
+      this.#checkLength(prompts, size);
+      if (cached) this.#checkCache(size, cached);
+    }
     yield { type: "started", truncatedTokens: prompts.conditional.truncated + prompts.unconditional.truncated };
     this.pipeline.timing = {};
     try {
-      const together = this.#together(n, hires ?? request), perRound = Math.ceil(n / together);
+      const together = this.#together(n, hires ?? request, cached), perRound = Math.ceil(n / together);
       const perBatch = stepsOf(trajectories), steps = perBatch * perRound * iterations;
       for (let first = 0, step = 0; first < n * iterations; step += perBatch) {
         const images = Math.min(together, n - first % n);
@@ -158,9 +174,10 @@ export class ServedModel implements Disposable {
   }
 
   /** How many of `n` pictures are made at once: all, or as many as there is room for. */
-  #together(n: number, { height, width }: { height: number; width: number }): number {
+  #together(n: number, { height, width }: { height: number; width: number }, cached?: StepLength): number {
     for (let images = n; images > 1; images = Math.ceil(images / 2)) {
-      if (!whyTooLarge(this.model, height, width, images)) return images;
+      const uncached = cached && whyNotCached(this.model, { images, height, width }, cached);
+      if (!uncached && !whyTooLarge(this.model, height, width, images)) return images;
     }
     return 1;
   }
@@ -265,6 +282,16 @@ export class ServedModel implements Disposable {
         });
       }
     }
+  }
+
+  /** @throws {RefusedError} when there is no room for a cache between steps at this size. */
+  #checkCache({ height, width }: { height: number; width: number }, length: StepLength): void {
+    const key = `cached ${height} ${width} ${length.tokens} ${length.parts}`;
+    this.#remember(key, () => whyNotCached(this.model, { images: 1, height, width }, length));
+    const why = this.#sizes.get(key);
+    if (!why) return;
+    const message = `Cannot keep a step_cache at ${width}x${height}: ${why}, a step_cache of 1 would do`;
+    throw new RefusedError(message, { field: "step_cache" });
   }
 
   /** @throws {RefusedError} when a picture of this size cannot be made, saying why and which size could be. */

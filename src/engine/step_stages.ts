@@ -5,6 +5,7 @@ import { guide, GUIDE_LENGTH } from "../ops/guide.ts";
 import { advance, compose, HISTORY_SLOTS, ROW_LENGTH, scaleLatents } from "../ops/latents.ts";
 import type { StableDiffusion } from "./model.ts";
 import { type CanvasSize, latentShape, type Recorder } from "./recorder.ts";
+import { cacheDepth, type CacheUse } from "./step_cache.ts";
 
 /** Length of the contexts of a step, beside how many halves of guidance run. */
 export interface StepStage {
@@ -19,6 +20,8 @@ export interface StepExtras {
   guides?: boolean;
   /** Keeps predictions to `initial` where `mask` is 0. */
   masks?: boolean;
+  /** What the U-Net does with `deep`, its hidden states at a cut; it has none where absent. */
+  cache?: CacheUse;
 }
 
 /**
@@ -37,7 +40,7 @@ export function recordStep(
     tokenMerging: size.tokenMerging,
     record(graph) {
       const latents = named(graph, "latents", latentShape(model, size));
-      finishStep(graph, { latents, prediction: predict(graph, { model, size, stage }) }, extras);
+      finishStep(graph, { latents, prediction: predict(graph, { model, size, stage, cache: extras.cache }) }, extras);
     },
   };
 }
@@ -46,7 +49,7 @@ export function recordStep(
  * One U-Net call of several in a step, for prompts that are composed or not as long as the negative one: its output's share
  * of `prediction` [2 · images, …], by `shares` as {@link compose} reads them.
  */
-export function recordPart(model: StableDiffusion, size: CanvasSize, tokens: number): Recorder {
+export function recordPart(model: StableDiffusion, size: CanvasSize, tokens: number, cache?: CacheUse): Recorder {
   const [images, ...shape] = latentShape(model, size);
   return {
     network: "unet",
@@ -55,7 +58,8 @@ export function recordPart(model: StableDiffusion, size: CanvasSize, tokens: num
     record(graph) {
       const prediction = graph.input("prediction", [2 * images, ...shape], "f32");
       const shares = graph.input("shares", [4], "f32");
-      compose({ prediction, output: predict(graph, { model, size, stage: { halves: 1, tokens } }), shares });
+      const output = predict(graph, { model, size, stage: { halves: 1, tokens }, cache });
+      compose({ prediction, output, shares });
     },
   };
 }
@@ -74,7 +78,12 @@ export function recordRow(model: StableDiffusion, size: CanvasSize, extras: Step
 /** The U-Net's output for the latents as `row` scales them, once for each half. */
 function predict(
   graph: Graph,
-  { model, size, stage: { halves, tokens } }: { model: StableDiffusion; size: CanvasSize; stage: StepStage },
+  { model, size, stage: { halves, tokens }, cache }: {
+    model: StableDiffusion;
+    size: CanvasSize;
+    stage: StepStage;
+    cache?: CacheUse;
+  },
 ): Value {
   const { unet, textEncoder, backend: { precision: dtype } } = model, { time_cond_proj_dim, in_channels } = unet.config;
   const { hidden_size, max_position_embeddings } = textEncoder.config, shape = latentShape(model, size);
@@ -87,7 +96,11 @@ function predict(
   if (in_channels > shape[3]) {
     sample = concat(sample, graph.input("extra", [...sample.shape.slice(0, 3), in_channels - shape[3]], dtype));
   }
-  return unet.forward(sample, timestep, context, condition);
+  if (!cache) return unet.forward(sample, timestep, context, { condition });
+  const cut = { depth: cacheDepth, keep: (deep: Value) => graph.keep("deep", deep) };
+  const deepShape = unet.deepShape(cacheDepth, sample.shape);
+  const deep = cache === "read" ? graph.input("deep", deepShape, graph.target.hiddenType) : undefined;
+  return unet.forward(sample, timestep, context, { condition, cut: { ...cut, deep } });
 }
 
 /** Guidance and the sampler's row: `prediction` to the next latents. */

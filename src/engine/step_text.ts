@@ -5,6 +5,7 @@ import type { Chunk } from "../prompt/chunks.ts";
 import type { Canvas } from "./canvas.ts";
 import { type Conditioning, type Context, contextAt, encodePrompts, type PromptPlan } from "./conditioning.ts";
 import type { StableDiffusion } from "./model.ts";
+import { StepCache } from "./step_cache.ts";
 import type { StepExtras } from "./step_stages.ts";
 
 /** What guidance is given. */
@@ -15,10 +16,12 @@ export interface PromptInput {
   unconditional: readonly PromptPlan[];
   /** Above 1 the unconditional half runs too; up to 1 only beside a prompt that is composed or weighted. */
   guidanceScale: number;
+  /** Calls of the U-Net from one whole one to the next; 1 where absent: all are. See step_cache.ts. */
+  stepCache?: number;
 }
 
 /** How a step is run. */
-export interface StepRun extends StepExtras {
+export interface StepRun extends Omit<StepExtras, "cache"> {
   /** Whether both halves of guidance count. */
   guided: boolean;
   timings?: Timings;
@@ -37,7 +40,7 @@ export interface StepValues {
 
 /** One call of the U-Net in a step that takes several: its context, and its shares as ops/latents.ts composes them. */
 interface StepPart {
-  context: Float32Array;
+  contexts: Context[];
   tokens: number;
   shares: Float32Array;
 }
@@ -57,15 +60,18 @@ export class StepText {
   readonly scale: number;
   readonly #conditional: Conditioning[];
   readonly #unconditional: Conditioning[];
-  /** The contexts written last, and where. */
-  #written?: { plan: Plan; contexts: Context[] };
+  readonly #cache: StepCache;
+  /** The contexts that a plan was given last. */
+  readonly #written = new WeakMap<Plan, Context[]>();
 
   private constructor(
     readonly canvas: Canvas,
     conditional: Conditioning[],
     unconditional: Conditioning[],
     scale: number,
+    cache: StepCache,
   ) {
+    this.#cache = cache;
     this.#conditional = conditional;
     this.#unconditional = unconditional;
     this.halves = unconditional.length > 0 ? 2 : 1;
@@ -80,7 +86,10 @@ export class StepText {
   }
 
   /** Runs the text encoder over all chunks of the prompts. Throws a RangeError where there is not one prompt a picture. */
-  static async encode(canvas: Canvas, { conditional, unconditional, guidanceScale }: PromptInput): Promise<StepText> {
+  static async encode(
+    canvas: Canvas,
+    { conditional, unconditional, guidanceScale, stepCache }: PromptInput,
+  ): Promise<StepText> {
     const { images } = canvas.size;
     const isPlain = conditional.every(({ parts }) => parts.length === 1 && parts[0].weight === 1);
     const isGuided = halvesOf(guidanceScale, canvas.model) === 2;
@@ -96,22 +105,27 @@ export class StepText {
       all.slice(negative.length),
       all.slice(0, negative.length),
       isGuided ? guidanceScale : 1,
+      new StepCache(stepCache),
     );
   }
 
   /** Runs a step: one call of the U-Net, or several and then the row; plans are given the `values` that they have. */
   async run(call: number, { guided, timings, ...extras }: StepRun, values: StepValues): Promise<void> {
     if (!this.#isComposed(guided)) {
-      const halves = guided ? 2 : 1, plan = await this.canvas.step({ halves, tokens: this.#tokens }, extras);
-      this.#writeContext(plan, call, guided);
+      const halves = guided ? 2 : 1, contexts = this.#contextsAt(call, guided), cache = this.#cache.next(contexts);
+      const plan = await this.canvas.step({ halves, tokens: this.#tokens }, { ...extras, cache });
+      this.#writeContexts(plan, contexts);
       write(plan, { ...values, extra: values.extra && repeat(values.extra, halves) });
       return plan.run(timings);
     }
     // A plan is asked for when it runs: they may not all fit.
-    for (const { context, tokens, shares } of this.#partsAt(call, guided)) {
-      const plan = await this.canvas.part(tokens);
-      write(plan, { ...values, context, shares });
+    const parts = [...this.#partsAt(call, guided)], cache = this.#cache.next(parts.flatMap(({ contexts }) => contexts));
+    for (const [i, { contexts, tokens, shares }] of parts.entries()) {
+      const plan = await this.canvas.part(tokens, cache);
+      if (cache === "read") this.canvas.movePart(i, cache);
+      write(plan, { ...values, context: joinStates(contexts), shares });
       plan.run();
+      if (cache === "keep") this.canvas.movePart(i, cache);
     }
     const plan = await this.canvas.row(extras);
     write(plan, { ...values });
@@ -129,14 +143,18 @@ export class StepText {
     return this.#lengthOf(this.#conditional[0].parts);
   }
 
-  /** Gives a step's plan the contexts of a model call, unless it has them. */
-  #writeContext(plan: Plan, call: number, guided: boolean): void {
+  /** The contexts of a model call that takes all halves at once. */
+  #contextsAt(call: number, guided: boolean): Context[] {
     const halves = [...guided ? this.#unconditional : [], ...this.#conditional];
-    const contexts = halves.map(({ parts }) => contextAt(parts[0].schedule, call));
-    const last = this.#written;
-    if (last?.plan === plan && contexts.every((context, i) => context === last.contexts[i])) return;
+    return halves.map(({ parts }) => contextAt(parts[0].schedule, call));
+  }
+
+  /** Gives a step's plan its contexts, unless it has them. */
+  #writeContexts(plan: Plan, contexts: Context[]): void {
+    const last = this.#written.get(plan);
+    if (last && contexts.every((context, i) => context === last[i])) return;
     plan.write("context", joinStates(contexts));
-    this.#written = { plan, contexts };
+    this.#written.set(plan, contexts);
   }
 
   /**
@@ -150,7 +168,7 @@ export class StepText {
     const rest = 1 - weights.reduce((sum, weight) => sum + weight, 0);
     const at = (conditioning: Conditioning[], part: number, shares: number[]): StepPart => {
       const contexts = conditioning.map(({ parts }) => contextAt(parts[part].schedule, call));
-      return { context: joinStates(contexts), tokens: contexts[0].tokens, shares: Float32Array.from(shares) };
+      return { contexts, tokens: contexts[0].tokens, shares: Float32Array.from(shares) };
     };
     if (guided) yield at(this.#unconditional, 0, [0, 1, 0, rest]);
     for (const [i, weight] of weights.entries()) {

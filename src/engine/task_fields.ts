@@ -6,6 +6,8 @@ import { type Hires, inpaintFills, plainGuidance, resizeModes, type Tasks, upsca
 /** Most pictures of a request, together and one after the other. */
 const most = { n: 16, iterations: 100 };
 const largestSide = 4096;
+/** Calls of the U-Net from one that is whole to the next: beyond, pictures are no longer those of the prompt. */
+const mostCalls = 10;
 
 /** A number that stands for one of a list, or its name. */
 function numbered<const Name extends string>(names: readonly Name[]): Field<Name> {
@@ -85,6 +87,11 @@ export function taskFields({ multiple, maxSide }: { multiple: number; maxSide: n
     cfg_end: field(share, 1, "Share of the steps after which the prompt is used alone"),
     dynamic_threshold: field(decimal({ min: 0, max: 100 }), 0, "Largest magnitude of predicted latents; 0 for any"),
     dynamic_threshold_percentile: field(share, plainGuidance.percentile, "Share of latents that have to keep to it"),
+    step_cache: field(
+      whole({ min: 1, max: mostCalls }),
+      1,
+      "Every so many calls the whole U-Net is run, else its outermost layers alone; 1 for all",
+    ),
     previews: field(whole({ min: 0, max: 150 }), 0, "Small pictures on the way, spread evenly over the steps"),
   };
 }
@@ -122,6 +129,8 @@ export function parseTasks(read: Read, common: Common): Tasks & { strength: numb
   if (read("tiling")) tasks.tiling = true;
   const tokenMerging = read("token_merging_ratio");
   if (tokenMerging > 0) tasks.tokenMerging = tokenMerging;
+  const stepCache = read("step_cache");
+  if (stepCache > 1) tasks.stepCache = stepCache;
   const guidance = {
     rescale: read("guidance_rescale"),
     start: read("cfg_start"),

@@ -91,6 +91,8 @@ export interface Tasks {
   tiling?: boolean;
   /** Share of the largest self-attention's tokens that are merged. */
   tokenMerging?: number;
+  /** Calls of the U-Net from one that is whole to the next. */
+  stepCache?: number;
   /** Small pictures on the way, spread evenly over the steps. */
   previews?: number;
 }

@@ -123,7 +123,9 @@ const compareUNet: Compare = async function* ({ one, tensors, model }) {
     graph.input("timestep", [rows, block_out_channels[0]], precision),
     graph.input("context", context.shape, precision),
   ] as const;
-  const output = network.forward(...inputs, condition && graph.input("condition", condition.shape, precision));
+  const output = network.forward(...inputs, {
+    condition: condition && graph.input("condition", condition.shape, precision),
+  });
   graph.keep("output", output);
   using plan = freeze(backend.device, graph);
   plan.write("sample", channelsLast(sample.data, shape));

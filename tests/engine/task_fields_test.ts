@@ -57,6 +57,11 @@ const wrong: [Record<string, unknown>, field: string, message: RegExp][] = [
   [{ ...masked, mask_blur: 65 }, "mask_blur", /^Field mask_blur is 65, a number from 0 to 64 would do$/],
   [{ tiling: "perhaps" }, "tiling", /^Field tiling is "perhaps", true or false would do$/],
   [
+    { step_cache: 11 },
+    "step_cache",
+    /^Field step_cache is 11, a whole number from 1 to 10 would do$/,
+  ],
+  [
     { token_merging_ratio: 0.8 },
     "token_merging_ratio",
     /^Field token_merging_ratio is 0.8, a number from 0 to 0.75 would do$/,
@@ -84,6 +89,7 @@ Deno.test("a request that asks for nothing unusual says nothing of it", () => {
     n_iter: 1,
     tiling: false,
     token_merging_ratio: 0,
+    step_cache: 1,
     cfg_start: 0,
     cfg_end: 1,
     resize_mode: 0,

@@ -30,13 +30,19 @@ export class DownBlock2D extends Module {
 
   /** Returns every intermediate value, the last of which goes on down; all of them are the up half's skips. */
   forward(x: Value, temb: Value, context: Value): Value[] {
+    const skips = this.layers(x, temb, context);
+    if (this.downsamplers) skips.push(this.downsamplers[0].forward(skips.at(-1)!));
+    return skips;
+  }
+
+  /** The first `count` layers alone. */
+  layers(x: Value, temb: Value, context: Value, count: number = this.resnets.length): Value[] {
     const skips: Value[] = [];
-    for (const [i, resnet] of this.resnets.entries()) {
+    for (const [i, resnet] of this.resnets.slice(0, count).entries()) {
       x = resnet.forward(x, temb);
       if (this.attentions) x = this.attentions[i].forward(x, context);
       skips.push(x);
     }
-    if (this.downsamplers) skips.push(this.downsamplers[0].forward(x));
     return skips;
   }
 }
@@ -82,12 +88,18 @@ export class UpBlock2D extends Module {
 
   /** Takes its skips from the end of `skips`; grows to the size of the next one, which odd sizes need. */
   forward(x: Value, skips: Value[], temb: Value, context: Value): Value {
-    for (const [i, resnet] of this.resnets.entries()) {
-      x = resnet.forward(concat(x, skips.pop()!), temb);
-      if (this.attentions) x = this.attentions[i].forward(x, context);
-    }
+    x = this.layers(x, skips, temb, context);
     if (!this.upsamplers) return x;
     const [, height, width] = skips.at(-1)!.shape;
     return this.upsamplers[0].forward(x, [height, width]);
+  }
+
+  /** The layers from number `from` to before `to` alone. */
+  layers(x: Value, skips: Value[], temb: Value, context: Value, from = 0, to: number = this.resnets.length): Value {
+    for (let i = from; i < to; i++) {
+      x = this.resnets[i].forward(concat(x, skips.pop()!), temb);
+      if (this.attentions) x = this.attentions[i].forward(x, context);
+    }
+    return x;
   }
 }

@@ -7,6 +7,28 @@ import { DownBlock2D, type LevelOptions, MidBlock2D, UpBlock2D } from "./blocks.
 import type { UNetConfig } from "./config.ts";
 import { TimestepEmbedding } from "./embeddings.ts";
 
+/** What a call of the U-Net is given beside its input. */
+export interface UNetOptions {
+  /** Of consistency models: the projection of the guidance scale [1, time_cond_proj_dim]. */
+  condition?: Value;
+  /** Where the network is cut, for calls that follow one another: see {@link UNetCut}. */
+  cut?: UNetCut;
+}
+
+/**
+ * A cut through the U-Net's first level (Ma et al. 2023, "DeepCache: Accelerating Diffusion Models for Free"). Outside of it are
+ * conv_in, the first `depth` down layers and the last `depth` + 1 up layers; inside all else, which gives the hidden states
+ * that enter those up layers. They change little from step to step: one call keeps them, and later calls run the outside alone.
+ */
+export interface UNetCut {
+  /** 0 to the first level's layers. */
+  depth: number;
+  /** Hidden states of an earlier call, of the shape that `deepShape` gives: what is inside does not run. */
+  deep?: Value;
+  /** Told of the hidden states, where the inside runs. */
+  keep?(deep: Value): void;
+}
+
 export class UNet2DConditionModel extends Module {
   conv_in: Conv2d;
   time_embedding: TimestepEmbedding;
@@ -55,18 +77,33 @@ export class UNet2DConditionModel extends Module {
 
   /**
    * `sample` [images, height, width, in_channels], `timestep` its projection [1, block_out_channels[0]], `context`
-   * [images, tokens, cross_attention_dim], `condition` for consistency models; to [images, height, width, out_channels].
+   * [images, tokens, cross_attention_dim]; to [images, height, width, out_channels].
    */
-  forward(sample: Value, timestep: Value, context: Value, condition?: Value): Value {
+  forward(sample: Value, timestep: Value, context: Value, { condition, cut }: UNetOptions = {}): Value {
     const temb = silu(this.time_embedding.forward(timestep, condition)); // every resnet starts with this SiLU
-    let h = this.conv_in.forward(sample);
-    const skips = [h];
-    for (const block of this.down_blocks) {
-      skips.push(...block.forward(h, temb, context));
-      h = skips.at(-1)!;
+    const skips = [this.conv_in.forward(sample)], top = this.up_blocks.at(-1)!;
+    const { depth, deep, keep } = cut ?? { depth: 0 }, entry = top.resnets.length - 1 - depth;
+    let h: Value;
+    if (deep) {
+      skips.push(...this.down_blocks[0].layers(skips[0], temb, context, depth));
+      h = deep;
+    } else {
+      for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, temb, context));
+      h = this.mid_block.forward(skips.at(-1)!, temb, context);
+      for (const block of this.up_blocks.slice(0, -1)) h = block.forward(h, skips, temb, context);
+      h = top.layers(h, skips, temb, context, 0, entry);
+      keep?.(h);
     }
-    h = this.mid_block.forward(h, temb, context);
-    for (const block of this.up_blocks) h = block.forward(h, skips, temb, context);
+    h = top.layers(h, skips, temb, context, entry);
     return this.conv_out.forward(silu(this.conv_norm_out.forward(h)));
+  }
+
+  /** The hidden states at a {@link UNetCut} of this depth, of a sample [images, height, width, …]. */
+  deepShape(depth: number, [images, height, width]: readonly number[]): [number, number, number, number] {
+    const { block_out_channels: channels, layers_per_block: [layers] } = this.config;
+    if (!(depth >= 0 && depth <= layers)) {
+      throw new RangeError(`Cannot cut the U-Net at depth ${depth}, 0 to ${layers} would do`);
+    }
+    return [images, height, width, channels[depth === layers ? Math.min(1, channels.length - 1) : 0]];
   }
 }
