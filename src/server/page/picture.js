@@ -16,8 +16,9 @@ export async function startFiles() {
 
 /** Takes a picture; `failed` hears why where the browser cannot read it. */
 export async function startFrom(blob, failed = () => {}) {
+  let size;
   try {
-    current = await fitted(blob);
+    ({ file: current, ...size } = await fitted(blob));
   } catch {
     return failed({
       message: `${blob.name ?? "This file"} is no picture that this browser reads`,
@@ -26,8 +27,7 @@ export async function startFrom(blob, failed = () => {}) {
   }
   URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(current);
-  await image.decode();
-  resizeMask({ width: image.naturalWidth, height: image.naturalHeight });
+  resizeMask(size); // not the element's: Firefox still has the last picture's there
   started.hidden = false;
 }
 
@@ -38,16 +38,19 @@ export function removePicture() {
   clearMask();
 }
 
-/** The file itself where the server reads it, else the picture in it as a PNG. */
+/** The file itself where the server reads it, else the picture in it as a PNG; with its size in pixels. */
 async function fitted(blob) {
   const bitmap = await createImageBitmap(blob), side = Math.max(bitmap.width, bitmap.height);
   try {
-    if (readable.test(blob.type) && side <= largestSide && blob.size <= largestBytes) return blob;
+    if (readable.test(blob.type) && side <= largestSide && blob.size <= largestBytes) {
+      return { file: blob, width: bitmap.width, height: bitmap.height };
+    }
     const scale = Math.min(1, redrawnSide / side), canvas = document.createElement("canvas");
     canvas.width = Math.round(bitmap.width * scale);
     canvas.height = Math.round(bitmap.height * scale);
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    const file = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    return { file, width: canvas.width, height: canvas.height };
   } finally {
     bitmap.close();
   }
