@@ -2,7 +2,8 @@
 import { basename, dirname } from "node:path";
 import type { Backend } from "../engine/model.ts";
 import { channelsLast } from "../engine/pipeline.ts";
-import { Graph } from "../graph/graph.ts";
+import type { Device } from "../gpu/device.ts";
+import { Graph, Value } from "../graph/graph.ts";
 import { freeze } from "../graph/plan.ts";
 import { readTextConfig } from "../models/clip/text_model.ts";
 import { readUNetConfig } from "../models/unet/config.ts";
@@ -156,6 +157,7 @@ const compareDecode: Compare = async function* ({ one, tensors, model }) {
   for (const [group, options] of waysThrough("VAE decode", latents)) {
     const graph = new Graph(backend.vaeTarget);
     graph.keep("decoded", network.decode(graph.input("latents", latents, precision), options));
+    if (!options.bandBytes && !binds(backend.device, graph)) continue;
     using plan = freeze(backend.device, graph);
     plan.write("latents", channelsLast(data, latents));
     plan.run();
@@ -166,6 +168,12 @@ const compareDecode: Compare = async function* ({ one, tensors, model }) {
 /** Whole, and in many bands where there is one picture. */
 function waysThrough(group: string, [images]: ImageShape): [group: string, options: BandOptions][] {
   return images > 1 ? [[group, {}]] : [[group, {}], [`${group} in bands`, { bandBytes: fewBytes }]];
+}
+
+/** Whether the device can bind each value of the graph; a picture with one that it cannot goes through in bands alone. */
+function binds({ maxBinding }: Device, { dispatches }: Graph): boolean {
+  const values = dispatches.flatMap(({ operands }) => Object.values(operands));
+  return values.every((value) => !(value instanceof Value) || value.storage.bytes <= maxBinding);
 }
 
 /** Bands of the fewest rows, whatever the size. */
@@ -180,6 +188,7 @@ const compareEncode: Compare = async function* ({ one, tensors, model }) {
   for (const [group, options] of waysThrough("VAE encode", image)) {
     const graph = new Graph(backend.vaeTarget);
     graph.keep("moments", network.encode(graph.input("image", image, precision), options));
+    if (!options.bandBytes && !binds(backend.device, graph)) continue;
     using plan = freeze(backend.device, graph);
     plan.write("image", channelsLast(data, image));
     plan.run();
