@@ -38,6 +38,8 @@ const keptModels = 8;
 export class Engine implements Disposable {
   /** Opened so far by name, least recently used first; the one used by default is always among them. */
   readonly #models = new Map<string, ServedModel>();
+  /** The model of the job that runs: questions about others, which come between its steps, must not end it. */
+  #running?: ServedModel;
   /** What headers said of files that may be models. */
   readonly #headers = new Map<string, boolean>();
 
@@ -114,10 +116,13 @@ export class Engine implements Disposable {
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
     try {
-      yield* this.#model(request.model).generate(request, signal);
+      this.#running = this.#model(request.model);
+      yield* this.#running.generate(request, signal);
     } catch (error) {
       if (error instanceof GpuOutOfMemoryError) this.#shrink();
       throw error;
+    } finally {
+      this.#running = undefined;
     }
   }
 
@@ -125,6 +130,7 @@ export class Engine implements Disposable {
   #shrink(): void {
     const { residency } = this.backend;
     residency.shrink();
+    for (const model of this.#models.values()) model.forget();
     this.config.log(
       `${this.info.adapter.name} is out of memory: ${formatBytes(residency.budget)} of it are used from now on`,
     );
@@ -141,7 +147,7 @@ export class Engine implements Disposable {
     this.#models.set(name, model);
     for (const [old, other] of this.#models) {
       if (this.#models.size <= keptModels) break;
-      if (other === this.standard) continue;
+      if (other === this.standard || other === this.#running) continue;
       this.#models.delete(old);
       other[Symbol.dispose]();
     }

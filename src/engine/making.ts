@@ -83,7 +83,7 @@ async function firstPass(making: Making, images: number): Promise<PipelineInput>
   const shape = latentShape(pipeline.model, size), reads = unet.config.in_channels > shape[3];
   if (initSize && initImage) {
     // A1111's latent mode: what the VAE makes of the picture in its own size is resized.
-    const own = await pipeline.encode(toUnit(initImage), { images, ...initSize });
+    const own = await pipeline.encode(toUnit(initImage), { images, ...initSize, tiling });
     const from = [initSize.height / vae.scale, initSize.width / vae.scale] as const;
     input.initial = await pipeline.resize(own, from, size, "bilinear");
   } else if (initImage && !mask) input.initImage = initImage;

@@ -1,4 +1,4 @@
-/** What a picture is made from, and the only place where defaults are filled in. */
+/** What a picture is made from; defaults are filled in here and in the tables of task_fields.ts and text_fields.ts. */
 import { decodeBase64 } from "@std/encoding";
 import {
   choice,

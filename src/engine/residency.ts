@@ -87,7 +87,7 @@ export class Residency {
 
   /** Frees everything after the device had no more memory: from now on a little less than was in use is all there is. */
   shrink(): void {
-    this.#budget = Math.floor(Math.min(this.#budget, triedShare * this.memory.used));
+    this.#budget = Math.floor(Math.min(this.#budget, triedShare * Math.max(this.memory.used, this.memory.full)));
     this.clear();
   }
 

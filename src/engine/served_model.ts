@@ -230,7 +230,8 @@ export class ServedModel implements Disposable {
     const plan = (field: string, text: string, options: PromptOptions) => {
       const made = planPrompt(text, this.#tokenizer, { syntax, emphasis, embedded, ...options });
       const chunks = made.parts.flatMap(({ schedule }) => schedule).flatMap(({ chunks }) => chunks);
-      if (chunks.every(({ weights }) => weights.every(Number.isFinite))) return made;
+      const weights = [...made.parts.map(({ weight }) => weight), ...chunks.flatMap(({ weights }) => [...weights])];
+      if (weights.every((weight) => Number.isFinite(Math.fround(weight)))) return made;
       throw new RefusedError(`Field ${field} has a weight beyond all numbers, fewer brackets would do`, { field });
     };
     const both = (calls: number, firstPass?: number): Prompts => ({
@@ -340,6 +341,12 @@ export class ServedModel implements Disposable {
     for (const each of [fromPicture, { ...request, guidanceScale: 1 }]) {
       for await (const _ of this.generate(each, AbortSignal.any([]))) { /* the picture is nobody's */ }
     }
+  }
+
+  /** Forgets which sizes run and how: the device's budget is another now. */
+  forget(): void {
+    this.pipeline.clear();
+    this.#sizes.clear();
   }
 
   [Symbol.dispose](): void {

@@ -64,7 +64,9 @@ export class Device implements Disposable {
     });
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
-      this.#uncaptured ??= typed((event as GPUUncapturedErrorEvent).error);
+      const error = typed((event as GPUUncapturedErrorEvent).error);
+      if (error instanceof GpuOutOfMemoryError) this.memory.ranOut();
+      this.#uncaptured ??= error;
     });
   }
 

@@ -16,6 +16,7 @@ export class Memory {
   readonly #bytes: Record<MemoryKind, number> = { weights: 0, slots: 0, named: 0, staging: 0 };
   #used = 0;
   #peak = 0;
+  #full = 0;
 
   constructor(gpu: GPUDevice) {
     this.#gpu = gpu;
@@ -53,6 +54,16 @@ export class Memory {
   /** The most bytes that were ever held at once. */
   get peak(): number {
     return this.#peak;
+  }
+
+  /** Bytes held when the device last had no more; 0 where that never was. */
+  get full(): number {
+    return this.#full;
+  }
+
+  /** The device has no more: whoever asked may free what it holds before anyone looks. */
+  ranOut(): void {
+    this.#full = this.#used;
   }
 
   /** Bytes held now by what they are for. */

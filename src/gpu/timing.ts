@@ -18,7 +18,8 @@ export class Timings implements Disposable {
   constructor(readonly device: Device, readonly capacity = 2048) {
     if (!device.timestamps) throw new Error(`Cannot time kernels: ${device.name} has no timestamp queries`);
     this.#queries = device.gpu.createQuerySet({ type: "timestamp", count: 2 * capacity });
-    this.#resolved = device.gpu.createBuffer({
+    this.#resolved = device.memory.buffer("staging", {
+      label: "timings",
       size: 16 * capacity,
       usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
     });
@@ -52,6 +53,6 @@ export class Timings implements Disposable {
 
   [Symbol.dispose](): void {
     this.#queries.destroy();
-    this.#resolved.destroy();
+    this.device.memory.free(this.#resolved);
   }
 }

@@ -5,7 +5,7 @@
 import type { Device } from "../gpu/device.ts";
 import { type Dispatch, type Storage, Value } from "./graph.ts";
 
-/** Texels in a row, as kernels/lib/input_texture_*.wgsl count them: their index is x + 1024 y. */
+/** Texels in a row, as kernels/lib/octet_*.wgsl count them: their index is x + 1024 y. */
 const width = 1024;
 /** Bytes of a texel, rgba32uint. */
 const texelBytes = 16;

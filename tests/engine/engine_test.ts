@@ -242,4 +242,8 @@ Deno.test("layers that there are not and weights beyond all numbers are refused 
     field: "negative_prompt",
     message: "Field negative_prompt has a weight beyond all numbers, fewer brackets would do",
   });
+  // Beyond single precision, and of a whole part of a composed prompt.
+  for (const prompt of [`(a:${"9".repeat(40)})`, `a cat :${"9".repeat(400)} AND a dog`]) {
+    await rejects(run({ prompt }), { name: "RefusedError", field: "prompt" });
+  }
 });

@@ -153,6 +153,18 @@ Deno.test("a request may name any model there is a folder of, and gets that mode
   }
 });
 
+Deno.test("questions about many other models do not end the one whose job runs", async () => {
+  const names = Array.from({ length: 10 }, (_, i) => `other${i}`);
+  for (const name of names) Deno.symlinkSync(tiny, `${modelsDir}/${name}`);
+  const bytes: number[] = [];
+  for await (const event of roomy.generate({ ...request, model: "first" }, new AbortController().signal)) {
+    if (event.type === "step") { for (const name of names) roomy.describe(name); }
+    if (event.type === "rows") bytes.push(...event.bytes);
+  }
+  deepStrictEqual(bytes, before);
+  for (const name of names) Deno.removeSync(`${modelsDir}/${name}`);
+});
+
 Deno.test("a device that runs out of memory fails the job, and gets a budget that it keeps", async () => {
   const lines: string[] = [];
   using engine = await Engine.open({ model: tiny, precision: "f32", budget: 2 ** 40, log: (line) => lines.push(line) });
