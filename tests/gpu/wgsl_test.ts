@@ -128,6 +128,7 @@ Deno.test("every kernel numbers its bindings from 0 without a gap, and none has 
   const parts: Record<string, string> = {
     attention: lib("attention") + lib("attention_buffer"),
     attention_texture: lib("attention"),
+    embedding: lib("tables_buffer"),
     matmul: lib("matmul") + lib("output_vec4") + lib("input_buffer") + lib("weight_buffer"),
     matmul_texture: lib("matmul") + lib("output_words") + lib("weight_pairs_f16"),
     repack: lib("stored") + lib("packed_texture"),
