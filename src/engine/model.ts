@@ -93,11 +93,6 @@ export class StableDiffusion implements Disposable {
     return this.components.vae.network;
   }
 
-  /** Bytes of weights on the GPU. */
-  get weightBytes(): number {
-    return Object.values(this.components).reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
   [Symbol.dispose](): void {
     for (const component of Object.values(this.components)) component[Symbol.dispose]();
   }
