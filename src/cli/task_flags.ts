@@ -37,9 +37,9 @@ export const taskFlags = [
 
 /** What the help says of them. */
 export const taskHelp = `  --n N, --n-iter N        pictures made together, and how often: picture i has the seed plus i
-  --init-image FILE        PNG or JPEG to start from, with --strength above 0 to 1
+  --init-image FILE        PNG, JPEG or WebP to start from, with --strength above 0 to 1
   --resize-mode N          0 stretches it, 1 crops it, 2 fills its edges, 3 resizes latents
-  --mask FILE              PNG or JPEG, white where --init-image is repainted; --mask-blur PIXELS
+  --mask FILE              PNG, JPEG or WebP, white where --init-image is repainted; --mask-blur PIXELS
   --inpainting-fill N      starts there from 0 the colours around, 1 the picture, 2 noise, 3 nothing
   --inpaint-full-res true  makes that part alone, with --inpaint-full-res-padding PIXELS around it
   --inpainting-mask-invert true, --soft-mask true   repaints what is black; mixes by the mask's levels

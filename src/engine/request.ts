@@ -138,7 +138,7 @@ const schedulerName: Field<SchedulerName> = {
   parse: (name, value) => named(findScheduler, name, value),
 };
 
-/** The names of the fields that are files: base64, a data URL, or an uploaded PNG or JPEG. */
+/** The names of the fields that are files: base64, a data URL, or an uploaded PNG, JPEG or WebP. */
 export const fileFields = ["init_image", "mask"] as const;
 
 /**

@@ -2,9 +2,15 @@
 import type { PictureField, Refusal } from "./picture.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 
-/** The first message carries the JPEG codec, every later one a picture, perhaps its mask, and what is wanted of them. */
+/** A codec for each format that is not decoded, or encoded, here. */
+export interface Codecs {
+  jpeg: WebAssembly.Module;
+  webp: WebAssembly.Module;
+}
+
+/** The first message carries the codecs, every later one a picture, perhaps its mask, and what is wanted of them. */
 export type ToDecoder =
-  | { type: "start"; wasm: WebAssembly.Module }
+  | { type: "start"; codecs: Codecs }
   | { type: "prepare"; picture: Uint8Array<ArrayBuffer>; mask?: Uint8Array<ArrayBuffer>; how: Preparation };
 
 /** One answer to each `prepare`, in order. */

@@ -1,8 +1,10 @@
 /** Pictures that clients send, as pixels: decoded in a Worker without permissions, within limits and a deadline. */
-import { codecUrl } from "./jpeg.ts";
+import { compileCodec } from "./codec.ts";
+import { jpegDecoderUrl } from "./jpeg.ts";
 import { PictureError } from "./picture.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
-import type { FromDecoder, ToDecoder } from "./protocol.ts";
+import type { Codecs, FromDecoder, ToDecoder } from "./protocol.ts";
+import { webpDecoderUrl } from "./webp.ts";
 
 export { limits, type Mask, type Picture, PictureError, type PictureField, type Refusal } from "./picture.ts";
 export type { Overlay } from "./overlay.ts";
@@ -19,7 +21,7 @@ export interface PictureFiles {
 export class PictureReader implements Disposable {
   readonly #deadlineMs: number;
   #worker?: Worker;
-  #wasm?: Promise<WebAssembly.Module>;
+  #codecs?: Promise<Codecs>;
   /** Settles when every file handed in so far is done with. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -28,7 +30,7 @@ export class PictureReader implements Disposable {
   }
 
   /**
-   * The RGB pixels, [height, width, 3], of a PNG or JPEG file, turned as its EXIF asks and stretched to the size.
+   * The RGB pixels, [height, width, 3], of a PNG, JPEG or WebP file, turned as its EXIF asks and stretched to the size.
    * `file` is transferred: its buffer is empty afterwards.
    *
    * @throws PictureError, or the signal's reason when it fires before the decoding starts
@@ -42,24 +44,23 @@ export class PictureReader implements Disposable {
   }
 
   /**
-   * What a pipeline starts from, of PNG or JPEG files turned as their EXIF asks; see `Preparation`. The files are
+   * What a pipeline starts from, of PNG, JPEG or WebP files turned as their EXIF asks; see `Preparation`. The files are
    * transferred: their buffers are empty afterwards.
    *
    * @throws PictureError, or the signal's reason when it fires before the decoding starts
    */
   prepare(files: PictureFiles, how: Preparation, { signal }: { signal?: AbortSignal } = {}): Promise<Prepared> {
     const answer = this.#last.then(async () => {
-      this.#wasm ??= Deno.readFile(new URL(codecUrl)).then((bytes) => WebAssembly.compile(bytes));
-      const wasm = await this.#wasm;
+      const codecs = await (this.#codecs ??= loadCodecs());
       signal?.throwIfAborted();
-      return await this.#ask({ type: "prepare", ...files, how }, wasm);
+      return await this.#ask({ type: "prepare", ...files, how }, codecs);
     });
     this.#last = answer.catch(() => {});
     return answer;
   }
 
-  #ask(message: Extract<ToDecoder, { type: "prepare" }>, wasm: WebAssembly.Module): Promise<Prepared> {
-    const worker = this.#worker ??= startWorker(wasm);
+  #ask(message: Extract<ToDecoder, { type: "prepare" }>, codecs: Codecs): Promise<Prepared> {
+    const worker = this.#worker ??= startWorker(codecs);
     const { promise, resolve, reject } = Promise.withResolvers<Prepared>();
     const abandon = (error: PictureError) => {
       this[Symbol.dispose]();
@@ -91,12 +92,17 @@ export class PictureReader implements Disposable {
   }
 }
 
-function startWorker(wasm: WebAssembly.Module): Worker {
+async function loadCodecs(): Promise<Codecs> {
+  const [jpeg, webp] = await Promise.all([jpegDecoderUrl, webpDecoderUrl].map(compileCodec));
+  return { jpeg, webp };
+}
+
+function startWorker(codecs: Codecs): Worker {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), {
     type: "module",
     name: "pictures",
     deno: { permissions: "none" },
   });
-  worker.postMessage({ type: "start", wasm } satisfies ToDecoder);
+  worker.postMessage({ type: "start", codecs } satisfies ToDecoder);
   return worker;
 }

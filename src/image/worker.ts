@@ -3,14 +3,14 @@
 import { decodePicture } from "./decode.ts";
 import { PictureError, type PictureField, type PictureWithAlpha } from "./picture.ts";
 import { prepare } from "./prepare.ts";
-import type { FromDecoder, ToDecoder } from "./protocol.ts";
+import type { Codecs, FromDecoder, ToDecoder } from "./protocol.ts";
 
-let wasm: WebAssembly.Module;
+let codecs: Codecs;
 
 self.onmessage = async ({ data: message }: MessageEvent<ToDecoder>) => {
   switch (message.type) {
     case "start":
-      wasm = message.wasm;
+      codecs = message.codecs;
       return;
     case "prepare": {
       const answer = await run(message);
@@ -35,7 +35,7 @@ async function run({ picture, mask, how }: Extract<ToDecoder, { type: "prepare" 
 
 async function decode(file: Uint8Array, field: PictureField): Promise<PictureWithAlpha> {
   try {
-    return await decodePicture(file, wasm);
+    return await decodePicture(file, codecs);
   } catch (error) {
     throw error instanceof PictureError ? new PictureError(error.refusal, error.message, field) : error;
   }

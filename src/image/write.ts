@@ -1,14 +1,26 @@
-/** Our pictures as JPEG: in a Worker without permissions, since it takes a core for a while. */
-import { encoderUrl } from "./jpeg_encode.ts";
+/** Our pictures as JPEG or WebP: in a Worker without permissions, since it takes a core for a while. */
+import { compileCodec } from "./codec.ts";
+import { jpegEncoderUrl } from "./jpeg_encode.ts";
+import type { Codecs } from "./protocol.ts";
+import { webpEncoderUrl } from "./webp_encode.ts";
 
-/** The first message carries the codec, every later one a PNG file to be written as a JPEG. */
+/** How a file is written. */
+export interface Writing {
+  format: "jpeg" | "webp";
+  /** 1 to 100. */
+  quality: number;
+  /** The text in its EXIF. */
+  comment: string;
+}
+
+/** The first message carries the codecs, every later one a PNG file to be written in another format. */
 export type ToWriter =
-  | { type: "start"; wasm: WebAssembly.Module }
-  | { type: "encode"; png: Uint8Array<ArrayBuffer>; quality: number; comment: string };
+  | { type: "start"; codecs: Codecs }
+  | { type: "encode"; png: Uint8Array<ArrayBuffer>; how: Writing };
 
-/** The JPEG file of each `encode`, in order. */
+/** The file of each `encode`, in order. */
 export interface FromWriter {
-  jpeg: Uint8Array<ArrayBuffer>;
+  file: Uint8Array<ArrayBuffer>;
 }
 
 /** Encodes one picture at a time; the Worker starts with the first. */
@@ -17,21 +29,18 @@ export class PictureWriter implements Disposable {
   /** Settles when every picture handed in so far is done with. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** The JPEG of a PNG file of ours, of a quality from 1 to 100, with a text in its EXIF. `png` is transferred. */
-  toJpeg(
-    png: Uint8Array<ArrayBuffer>,
-    { quality, comment }: { quality: number; comment: string },
-  ): Promise<Uint8Array<ArrayBuffer>> {
+  /** The picture of a PNG file of ours in another format. `png` is transferred. */
+  write(png: Uint8Array<ArrayBuffer>, how: Writing): Promise<Uint8Array<ArrayBuffer>> {
     const answer = this.#last.then(async () => {
       const worker = await (this.#worker ??= startWorker());
       const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
-      worker.onmessage = ({ data: { jpeg } }: MessageEvent<FromWriter>) => resolve(jpeg);
+      worker.onmessage = ({ data: { file } }: MessageEvent<FromWriter>) => resolve(file);
       worker.onerror = (event) => {
         event.preventDefault();
         this[Symbol.dispose]();
-        reject(new Error(`Cannot write the JPEG: its encoder failed (${event.message}), a PNG would do`));
+        reject(new Error(`Cannot write the ${how.format}: its encoder failed (${event.message}), a PNG would do`));
       };
-      worker.postMessage({ type: "encode", png, quality, comment } satisfies ToWriter, [png.buffer]);
+      worker.postMessage({ type: "encode", png, how } satisfies ToWriter, [png.buffer]);
       return await promise;
     });
     this.#last = answer.catch(() => {});
@@ -46,12 +55,12 @@ export class PictureWriter implements Disposable {
 }
 
 async function startWorker(): Promise<Worker> {
-  const wasm = await WebAssembly.compile(await Deno.readFile(new URL(encoderUrl)));
+  const [jpeg, webp] = await Promise.all([jpegEncoderUrl, webpEncoderUrl].map(compileCodec));
   const worker = new Worker(new URL("./write_worker.ts", import.meta.url), {
     type: "module",
     name: "writer",
     deno: { permissions: "none" },
   });
-  worker.postMessage({ type: "start", wasm } satisfies ToWriter);
+  worker.postMessage({ type: "start", codecs: { jpeg, webp } } satisfies ToWriter);
   return worker;
 }

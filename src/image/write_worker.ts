@@ -2,19 +2,22 @@
 /** Encodes pictures on a thread of its own, which holds no permission at all. */
 import { encodeJpeg } from "./jpeg_encode.ts";
 import { decodePng } from "./png.ts";
+import type { Codecs } from "./protocol.ts";
+import { encodeWebp } from "./webp_encode.ts";
 import type { FromWriter, ToWriter } from "./write.ts";
 
-let wasm: WebAssembly.Module;
+const encoders = { jpeg: encodeJpeg, webp: encodeWebp };
+let codecs: Codecs;
 
 self.onmessage = async ({ data: message }: MessageEvent<ToWriter>) => {
   switch (message.type) {
     case "start":
-      wasm = message.wasm;
+      codecs = message.codecs;
       return;
     case "encode": {
-      const { png, quality, comment } = message;
-      const jpeg = await encodeJpeg(decodePng(png), { quality, comment, wasm });
-      self.postMessage({ jpeg } satisfies FromWriter, [jpeg.buffer]);
+      const { png, how: { format, ...how } } = message;
+      const file = await encoders[format](decodePng(png), { ...how, wasm: codecs[format] });
+      self.postMessage({ file } satisfies FromWriter, [file.buffer]);
       return;
     }
     default:

@@ -2,8 +2,12 @@
 import { choice, type Field, RequestError, whole, wrong } from "../engine/fields.ts";
 
 /** The kinds of answers. */
-export const formats = ["png", "jpeg", "apng", "json", "sse", "ndjson", "multipart"] as const;
+export const formats = ["png", "jpeg", "webp", "apng", "json", "sse", "ndjson", "multipart"] as const;
 export type Format = typeof formats[number];
+
+/** The formats that are a file of one picture. */
+export const fileFormats = ["png", "jpeg", "webp"] as const satisfies Format[];
+export type FileFormat = typeof fileFormats[number];
 
 /** The formats in which one answer holds any number of pictures. */
 export const manyFormats: readonly Format[] = ["json", "ndjson", "sse", "multipart"];
@@ -11,6 +15,7 @@ export const manyFormats: readonly Format[] = ["json", "ndjson", "sse", "multipa
 export const mediaTypes: Record<Format, string> = {
   png: "image/png",
   jpeg: "image/jpeg",
+  webp: "image/webp",
   apng: "image/apng",
   json: "application/json",
   sse: "text/event-stream",
@@ -26,7 +31,7 @@ export interface Delivery {
   detach: boolean;
   timeoutMs?: number;
   priority: number;
-  /** 1 to 100, of JPEG. */
+  /** 1 to 100, of JPEG and WebP. */
   quality: number;
 }
 
@@ -52,7 +57,7 @@ export const deliveryFields = {
     description: "Fail with 504 when the picture is not done after so many milliseconds",
   },
   priority: { ...whole({ min: -100, max: 100 }), default: 0, description: "Jobs of higher priority go first" },
-  quality: { ...whole({ min: 1, max: 100 }), default: 90, description: "Of a JPEG" },
+  quality: { ...whole({ min: 1, max: 100 }), default: 90, description: "Of a JPEG or WebP" },
 } as const;
 
 /**
@@ -95,7 +100,7 @@ export function checkCount(pictures: number, { format }: Delivery): void {
 
 /**
  * What an Accept header asks for. PNG wherever it is accepted, be it by a wildcard, unless a kind of stream or JSON is
- * named and liked as much; JPEG only where PNG is not taken. PNG also where nothing that is asked for exists. Browsers name
+ * named and liked as much; JPEG or WebP only where PNG is not taken. PNG also where nothing that is asked for exists. Browsers name
  * moving PNGs in every request: with previews they get one.
  */
 export function formatOf(accept: string | null, { previews = false } = {}): Format {
@@ -113,5 +118,6 @@ export function formatOf(accept: string | null, { previews = false } = {}): Form
   const best = streams.toSorted((a, b) => b.q - a.q)[0];
   if (best.q > 0 && best.q >= png && best.q >= liked("image/png")) return best.format;
   if (previews && liked("image/apng") > 0 && liked("image/apng") === png) return "apng";
-  return png === 0 && liked("image/jpeg") > 0 ? "jpeg" : "png";
+  const other = liked("image/webp") > liked("image/jpeg") ? "webp" : "jpeg";
+  return png === 0 && liked(mediaTypes[other]) > 0 ? other : "png";
 }

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { EngineInfo } from "../engine/protocol.ts";
 import { version } from "../engine/version.ts";
+import { fileFormats } from "./delivery.ts";
 import { digestOf } from "./jobs.ts";
 
 /** Fields that change nothing of the bytes. */
@@ -17,7 +18,7 @@ export function etagOf(
 ): string | undefined {
   const isGiven = (seed: string) => /^\d+$/.test(`${fields.get(seed)}`);
   const isVaried = Number(fields.get("subseed_strength") ?? 0) !== 0;
-  if (!isGiven("seed") || isVaried && !isGiven("subseed") || !["png", "jpeg", "apng"].includes(format)) {
+  if (!isGiven("seed") || isVaried && !isGiven("subseed") || ![...fileFormats, "apng"].includes(format)) {
     return undefined;
   }
   const material = new Map([...fields].filter(([name]) => !immaterial.includes(name)));

@@ -1,7 +1,7 @@
 /** `/hf` and `/models/NAME`: Hugging Face's inference API for text-to-image and image-to-image. */
 import { type Context, Hono } from "hono";
 import { answerWith } from "./answer/mod.ts";
-import { formatOf } from "./delivery.ts";
+import { fileFormats, formatOf } from "./delivery.ts";
 import { idempotencyOf } from "./order.ts";
 import { type Env, notAllowed, readyInfo, type Surface } from "./surface.ts";
 import { Translation, Wire } from "./translate.ts";
@@ -44,7 +44,8 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
       const { parsed, info } = await translation.parse(surface);
       const idempotency = idempotencyOf(c, upload.fields);
       const job = jobs.submit({ parsed, owner: c.get("owner"), idempotency, release, tag: "huggingface" }, info);
-      const format = formatOf(c.req.header("accept") ?? null) === "jpeg" ? "jpeg" : "png";
+      const accepted = formatOf(c.req.header("accept") ?? null);
+      const format = fileFormats.find((format) => format === accepted) ?? "png";
       const options = { signal: c.req.raw.signal, info, writer, ignored: parsed.ignored };
       return await answerWith(job, { format, early: false, quality: 90 }, options);
     } catch (error) {
@@ -63,8 +64,8 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
   }
 }
 
-/** How base64 of a PNG or JPEG begins, or a data URL of any picture. */
-const pictureText = /^(data:image\/|iVBORw0KGgo|\/9j\/)/;
+/** How base64 of a PNG, JPEG or WebP begins, or a data URL of any picture. */
+const pictureText = /^(data:image\/|iVBORw0KGgo|\/9j\/|UklGR)/;
 
 function translate(wire: Wire): Translation {
   const into = new Translation();

@@ -4,7 +4,7 @@ import { bodyOf } from "./answer/body.ts";
 import { headerOf } from "./answer/headers.ts";
 import { answerWith, unbuffered } from "./answer/mod.ts";
 import { eventAfter, newsEvents } from "./answer/news.ts";
-import { takeDelivery } from "./delivery.ts";
+import { fileFormats, takeDelivery } from "./delivery.ts";
 import { errorBody } from "./errors.ts";
 import { expired, type Job } from "./job.ts";
 import { readOrder } from "./order.ts";
@@ -49,7 +49,7 @@ export function jobRoutes(surface: Surface): Hono<Env> {
     }
     const fields = new Map<string, unknown>(Object.entries(c.req.query()));
     const { format, quality } = takeDelivery(fields, c.req.header("accept") ?? null);
-    const file = format === "jpeg" ? "jpeg" : "png";
+    const file = fileFormats.find((file) => file === format) ?? "png";
     const options = { signal: c.req.raw.signal, info: readyInfo(engine), writer };
     return await answerWith(job, { format: file, quality, early: false, index }, options);
   });

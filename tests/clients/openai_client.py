@@ -19,9 +19,13 @@ assert "Seed: 1" in decoded(first).info["parameters"]
 assert client.images.generate(model="gpt-image-1", **SMALL).data[0].b64_json == first
 done("generations, the same for the same seed")
 
-answer = client.images.generate(model="tiny", output_format="jpeg", output_compression=80, **SMALL)
-decoded(answer.data[0].b64_json, kind="JPEG")
-done("JPEG")
+for kind in ("jpeg", "webp"):
+    answer = client.images.generate(model="tiny", output_format=kind, output_compression=80, **SMALL)
+    image = decoded(answer.data[0].b64_json, kind=kind.upper())
+    # EXIF's user comment, in the encoding that its first eight bytes name.
+    comment = image.getexif().get_ifd(0x8769)[0x9286]
+    assert comment[:8] == b"UNICODE\0" and comment[8:].decode("utf-16-be").startswith(PROMPT), comment
+done("JPEG and WebP")
 
 answer = client.images.generate(model="tiny", response_format="url", **SMALL)
 with urllib.request.urlopen(answer.data[0].url) as response:

@@ -36,7 +36,10 @@ done("txt2img, the same for the same seed")
 
 info = api.png_info(result.image)
 assert info.info.startswith(PROMPT), info.info
-done("png-info")
+for kind in ("jpg", "webp"):
+    image = api.txt2img(prompt=PROMPT, override_settings={"samples_format": kind}, **SMALL).image
+    assert image.format == {"jpg": "JPEG", "webp": "WEBP"}[kind], image.format
+done("png-info, and other formats")
 
 result = api.img2img(images=[gradient()], prompt=PROMPT, denoising_strength=0.6, **SMALL)
 assert result.info["denoising_strength"] == 0.6

@@ -183,13 +183,20 @@ Deno.test("options are told and set as clients do, the whole object posted back,
   assert.equal(other.status, 404);
 });
 
-Deno.test("samples_format jpg answers JPEG, also for one request", async () => {
+Deno.test("samples_format jpg or webp answers such a file, also for one request, and png-info reads it", async () => {
   using server = serve();
-  const body = { width: 64, height: 64, override_settings: { samples_format: "jpg" } };
-  const answer = server.send("POST", `${api}/txt2img`, body);
-  (await server.engine.next()).run();
-  const [image] = (await (await answer).json()).images;
-  assert.deepEqual([...decodeBase64(image).slice(0, 3)], [0xff, 0xd8, 0xff]);
+  for (const [format, start] of [["jpg", [0xff, 0xd8, 0xff]], ["webp", [0x52, 0x49, 0x46]]] as const) {
+    const body = { prompt: "caf\u00e9", width: 64, height: 64, override_settings: { samples_format: format } };
+    const answer = server.send("POST", `${api}/txt2img`, body);
+    (await server.engine.next()).run();
+    const { images: [image], info } = await (await answer).json();
+    assert.deepEqual([...decodeBase64(image).slice(0, 3)], start);
+    const read = await (await server.send("POST", `${api}/png-info`, { image })).json();
+    assert.equal(read.info, JSON.parse(info).infotexts[0]);
+    assert.equal(read.parameters.Prompt, "caf\u00e9");
+  }
+  const body = { width: 64, height: 64, override_settings: { samples_format: "avif" } };
+  assert.equal((await server.send("POST", `${api}/txt2img`, body)).status, 422);
 });
 
 Deno.test("png-info reads what txt2img wrote, whatever the prompt", async () => {

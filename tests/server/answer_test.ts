@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
 import { decodeBase64 } from "@std/encoding";
-import { codecUrl, decodeJpeg } from "../../src/image/jpeg.ts";
+import { compileCodec } from "../../src/image/codec.ts";
+import { readComment } from "../../src/image/comment.ts";
+import { decodeJpeg, jpegDecoderUrl } from "../../src/image/jpeg.ts";
+import { decodeWebp, webpDecoderUrl } from "../../src/image/webp.ts";
 import { parseRequest } from "../../src/engine/request.ts";
 import { newsEvents } from "../../src/server/answer/news.ts";
 import { formatOf } from "../../src/server/delivery.ts";
@@ -19,6 +22,10 @@ Deno.test("an Accept header chooses as its words say, and PNG is what everybody 
     ["image/jpeg", "jpeg"],
     ["image/jpeg, image/png", "png"],
     ["image/jpeg, */*;q=0.1", "png"],
+    ["image/webp", "webp"],
+    ["image/webp, image/jpeg;q=0.5", "webp"],
+    ["image/webp;q=0.5, image/jpeg", "jpeg"],
+    ["image/webp, */*;q=0.1", "png"],
     ["application/json", "json"],
     ["application/json, text/plain, */*", "json"],
     ["application/json;q=0.5, image/png", "png"],
@@ -127,29 +134,30 @@ Deno.test("format=multipart answers parts of whole PNGs, each closed by the boun
   assert.equal(text.slice(head.length + length), "\r\n--picture--\r\n");
 });
 
-Deno.test("format=jpeg answers a JPEG of the quality asked for, with the infotext in its EXIF", async () => {
-  using server = serve();
-  const wasm = await WebAssembly.compile(await Deno.readFile(new URL(codecUrl)));
-  const sizes: number[] = [];
-  for (const quality of [95, 20]) {
-    const answer = server.send(
-      "GET",
-      `/generate?prompt=caf%C3%A9+%F0%9F%90%88&seed=200&format=jpeg&quality=${quality}`,
-    );
-    (await server.engine.next()).run();
-    const response = await answer;
-    assert.equal(response.headers.get("content-type"), "image/jpeg");
-    const file = await response.bytes();
-    sizes.push(file.length);
-    const { width, pixels, exif } = await decodeJpeg(file, wasm);
-    assert.equal(width, 64);
-    assert.ok(pixels.every((sample) => Math.abs(sample - 200) <= 2));
-    const comment = new TextDecoder("utf-16be").decode(
-      exif!.slice(exif!.length - 2 * Math.floor((exif!.length - 52) / 2)),
-    );
-    assert.match(comment, /^café 🐈\nSteps: 8, .*Seed: 200/);
-  }
-});
+const lossyFormats = [
+  { format: "jpeg", decode: decodeJpeg, wasm: await compileCodec(jpegDecoderUrl) },
+  { format: "webp", decode: decodeWebp, wasm: await compileCodec(webpDecoderUrl) },
+];
+for (const { format, decode, wasm } of lossyFormats) {
+  Deno.test(`format=${format} answers such a file of the quality asked for, with the infotext in its EXIF`, async () => {
+    using server = serve();
+    const sizes: number[] = [];
+    for (const quality of [95, 20]) {
+      const path = `/generate?prompt=caf%C3%A9+%F0%9F%90%88&seed=200&format=${format}&quality=${quality}`;
+      const answer = server.send("GET", path);
+      (await server.engine.next()).run();
+      const response = await answer;
+      assert.equal(response.headers.get("content-type"), `image/${format}`);
+      const file = await response.bytes();
+      sizes.push(file.length);
+      const { width, pixels } = await decode(file, wasm);
+      assert.equal(width, 64);
+      assert.ok(pixels.every((sample) => Math.abs(sample - 200) <= 2));
+      assert.match(readComment(file)!, /^café 🐈\nSteps: 8, .*Seed: 200/);
+    }
+    assert.notEqual(sizes[0], sizes[1]);
+  });
+}
 
 Deno.test("early=1 starts the PNG with its texts, tells of every step in a chunk that decoders pass over, and ends as the plain one", async () => {
   using server = serve();

@@ -84,7 +84,7 @@ Deno.test("the ETag of a picture is the same in another process, and a match cos
   assert.equal(tags[0], tags[1]);
 });
 
-Deno.test("format=json, jpeg and multipart hold the very picture that format=png gives", async () => {
+Deno.test("format=json, jpeg, webp and multipart hold the very picture that format=png gives", async () => {
   await using server = await Server.start();
   const get = (format: string) => server.get(`${query}&seed=3&steps=3&format=${format}`);
   const png = await (await get("png")).bytes();
@@ -93,9 +93,11 @@ Deno.test("format=json, jpeg and multipart hold the very picture that format=png
   const parts = await (await get("multipart")).bytes();
   const head = new TextDecoder("latin1").decode(parts).indexOf("\r\n\r\n") + 4;
   assert.deepEqual(parts.slice(head, head + png.length), png);
-  const jpeg = await (await get("jpeg&quality=95")).bytes();
-  using bitmap = closing(await createImageBitmap(new Blob([jpeg])));
-  assert.deepEqual([bitmap.width, bitmap.height], [128, 128]);
+  for (const format of ["jpeg", "webp"]) {
+    const file = await (await get(`${format}&quality=95`)).bytes();
+    using bitmap = closing(await createImageBitmap(new Blob([file])));
+    assert.deepEqual([bitmap.width, bitmap.height], [128, 128]);
+  }
 });
 
 function closing(bitmap: ImageBitmap): ImageBitmap & Disposable {

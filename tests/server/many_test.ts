@@ -30,7 +30,7 @@ Deno.test("several pictures come in every format that holds them, each with its 
 
 Deno.test("several pictures in a format of one are refused with those that would do, and jobs have each by its number", async () => {
   using server = serve();
-  for (const format of ["png", "jpeg", "apng"]) {
+  for (const format of ["png", "jpeg", "webp", "apng"]) {
     const refused = await errorOf(await server.send("GET", `/generate?prompt=x&n=2&format=${format}`));
     assert.deepEqual([refused.status, refused.param], [400, "n"]);
     assert.match(refused.message, /json or ndjson or sse or multipart would do$/);

@@ -42,7 +42,7 @@ Deno.test("errors name the field as the client does", async () => {
     [{ prompt: "x", model: "other" }, 404, "model"],
     [{ prompt: "x", background: "transparent" }, 400, "background"],
     [{ prompt: "x", quality: "best" }, 400, "quality"],
-    [{ prompt: "x", output_format: "webp" }, 400, "output_format"],
+    [{ prompt: "x", output_format: "avif" }, 400, "output_format"],
     [{ prompt: "x", partial_images: 4, stream: true }, 400, "partial_images"],
     [{ prompt: "x", loras: [{ name: "a" }] }, 400, "loras"],
     [{ prompt: "x", stream: "perhaps" }, 400, "stream"],

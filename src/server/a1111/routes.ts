@@ -2,6 +2,7 @@
 import { type Context, Hono } from "hono";
 import { encodeBase64 } from "@std/encoding";
 import { decodeFile, RequestError } from "../../engine/request.ts";
+import { readComment } from "../../image/comment.ts";
 import { parseInfotext } from "../../png/infotext.ts";
 import { readTexts } from "../../png/texts.ts";
 import { jobHeaders } from "../answer/headers.ts";
@@ -103,8 +104,7 @@ export function a1111Routes(surface: Surface): Hono<Env> {
     const image = wire.any("image");
     const file = typeof image === "string" ? decodeFile(image) : image;
     if (!(file instanceof Uint8Array)) throw new Refusal("init_image_missing", "Image not found");
-    const items = readTexts(file);
-    const info = items.parameters ?? "";
+    const items = readTexts(file), info = readComment(file) ?? items.parameters ?? "";
     return c.json({ info, items, parameters: info === "" ? {} : flatten(parseInfotext(info)) });
   });
   app.post("/extra-single-image", async (c) => {

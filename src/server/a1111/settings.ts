@@ -1,5 +1,6 @@
 /** A1111's settings, as far as they mean something here: set for all by `POST options`, or for one request. */
 import { RequestError } from "../../engine/request.ts";
+import { type FileFormat, fileFormats } from "../delivery.ts";
 import type { Translation, Wire } from "../translate.ts";
 import { titleOf } from "./lists.ts";
 
@@ -60,11 +61,11 @@ export class Settings {
     };
   }
 
-  get format(): "png" | "jpeg" {
-    const format = this.#values.samples_format.toLowerCase();
-    if (format === "png") return "png";
-    if (format === "jpg" || format === "jpeg") return "jpeg";
-    throw wrong("samples_format", format, "png or jpg");
+  get format(): FileFormat {
+    const given = this.#values.samples_format.toLowerCase().replace("jpg", "jpeg");
+    const format = fileFormats.find((format) => format === given);
+    if (format) return format;
+    throw wrong("samples_format", given, "png, jpg or webp");
   }
 
   /** Sets the native fields that follow from the settings. */

@@ -1,6 +1,7 @@
 /** A1111's `txt2img` and `img2img` bodies as native fields. */
 import { findSampler, samplersWithSigmas } from "../../samplers/mod.ts";
 import { RequestError } from "../../engine/request.ts";
+import type { FileFormat } from "../delivery.ts";
 import { Translation, type Wire } from "../translate.ts";
 import type { Settings } from "./settings.ts";
 
@@ -12,7 +13,7 @@ export interface A1111Request {
   includeInitImages: boolean;
   /** The client's own name for the task. */
   taskId?: string;
-  format: "png" | "jpeg";
+  format: FileFormat;
 }
 
 /** What is said of a picture that is repainted in part, and what A1111 takes where it is not said. */

@@ -2,7 +2,7 @@
 import { encodeBase64 } from "@std/encoding";
 import type { EngineInfo } from "../../engine/protocol.ts";
 import type { PictureWriter } from "../../image/write.ts";
-import type { Delivery, Format } from "../delivery.ts";
+import { type Delivery, type FileFormat, mediaTypes } from "../delivery.ts";
 import type { Job } from "../job.ts";
 import { streamApng } from "./apng.ts";
 import { bodyOf } from "./body.ts";
@@ -64,8 +64,9 @@ export async function answerWith(
       case "multipart":
         return live(await streamParts(job), partsType);
       case "jpeg":
+      case "webp":
         streams = false;
-        return answer(await jpegOf(job, index, { writer, quality }), "image/jpeg");
+        return answer(await fileOf(job, index, { format, quality, writer }), mediaTypes[format]);
       case "json":
         streams = false;
         return answer(JSON.stringify(await wholeAnswer(job)), "application/json");
@@ -84,14 +85,10 @@ export async function answerWith(
 export async function fileOf(
   job: Job,
   index: number,
-  { format, quality, writer }: { format: Extract<Format, "png" | "jpeg">; quality: number; writer: PictureWriter },
+  { format, quality, writer }: { format: FileFormat; quality: number; writer: PictureWriter },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  return format === "png" ? await wholePng(job, index) : await jpegOf(job, index, { writer, quality });
-}
-
-async function jpegOf(job: Job, index: number, { writer, quality }: { writer: PictureWriter; quality: number }) {
-  const { infotext } = job.pictures[index];
-  return await writer.toJpeg(await wholePng(job, index), { quality, comment: infotext });
+  const { infotext: comment } = job.pictures[index], png = await wholePng(job, index);
+  return format === "png" ? png : await writer.write(png, { format, quality, comment });
 }
 
 /** Everything of a job at once: `{id, images, info, timing}`. */

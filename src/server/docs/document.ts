@@ -1,7 +1,7 @@
 /** The server's surfaces as an OpenAPI 3.1 document, made from the tables that parse its requests. */
 import type { RequestContext } from "../../engine/request.ts";
 import { version } from "../../engine/version.ts";
-import { formats, mediaTypes } from "../delivery.ts";
+import { fileFormats, formats, mediaTypes } from "../delivery.ts";
 import { requestProperties, type Schema, schemas } from "./schemas.ts";
 
 /** One way to ask at a path. */
@@ -24,7 +24,7 @@ const inPath = (name: string): Schema => ({ name, in: "path", required: true, sc
 const inQuery = (name: string, schema: Schema): Schema => ({ name, in: "query", schema });
 
 const jsonType = "application/json", formType = "multipart/form-data";
-const pictureTypes: Schema = Object.fromEntries(["png", "jpeg"].map((name) => [`image/${name}`, {}]));
+const pictureTypes: Schema = Object.fromEntries(fileFormats.map((format) => [mediaTypes[format], {}]));
 
 /** What can go wrong with any request for a picture. */
 const failures: Record<string, string> = {

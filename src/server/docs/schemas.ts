@@ -2,7 +2,7 @@
 import type { RequestContext } from "../../engine/request.ts";
 import { fieldsOf, fileFields } from "../../engine/request.ts";
 import { hiresMembers } from "../../engine/task_fields.ts";
-import { deliveryFields } from "../delivery.ts";
+import { deliveryFields, fileFormats } from "../delivery.ts";
 
 export type Schema = Record<string, unknown>;
 
@@ -27,8 +27,9 @@ export function requestProperties(context: RequestContext): Record<string, Schem
     return [name, { ...field.schema, ...absent, description: field.description }];
   });
   const descriptions: Record<typeof fileFields[number], string> = {
-    init_image: "A PNG or JPEG to start from: base64, a data URL, or an upload",
-    mask: "A PNG or JPEG as large as init_image: white, or where it has an alpha channel opaque, where it is repainted",
+    init_image: "A PNG, JPEG or WebP to start from: base64, a data URL, or an upload",
+    mask:
+      "A PNG, JPEG or WebP as large as init_image: white, or where it has an alpha channel opaque, where it is repainted",
   };
   const files = fileFields.map((name) => [name, { ...base64, description: descriptions[name] }]);
   return { ...Object.fromEntries(described), ...Object.fromEntries(files) };
@@ -90,7 +91,7 @@ export function schemas(context: RequestContext): Record<string, Schema> {
     size: { type: "string", pattern: "^(auto|\\d+x\\d+)$", default: "auto" },
     quality: { enum: ["auto", "standard", "hd", "low", "medium", "high"], default: "auto" },
     response_format: { enum: ["b64_json", "url"], default: "b64_json" },
-    output_format: { enum: ["png", "jpeg"], default: "png" },
+    output_format: { enum: fileFormats, default: "png" },
     output_compression: { type: "integer", minimum: 0, maximum: 100, default: 100 },
     stream: { type: "boolean", default: false },
     partial_images: { type: "integer", minimum: 0, maximum: 3, default: 0 },

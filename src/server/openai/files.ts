@@ -1,5 +1,6 @@
 /** Addresses of pictures that expire: whoever has one may fetch it, with no key. */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { type FileFormat, fileFormats } from "../delivery.ts";
 import { Refusal } from "../refusal.ts";
 
 /** How long an address is good for. */
@@ -9,7 +10,7 @@ const lifetimeMs = 600_000;
 export interface FileName {
   job: string;
   index: number;
-  format: "png" | "jpeg";
+  format: FileFormat;
 }
 
 /** Signs addresses, with a secret that lives as long as the process. */
@@ -24,9 +25,10 @@ export class FileAddresses {
 
   /** What a path stands for. @throws Refusal where it was not signed here, or has expired */
   read(name: string, query: Record<string, string>, now: number = Date.now()): FileName {
-    const found = /^([\w-]{1,64})-(\d{1,3})\.(png|jpeg)$/.exec(name);
-    if (found) {
-      const file: FileName = { job: found[1], index: Number(found[2]), format: found[3] as FileName["format"] };
+    const found = /^([\w-]{1,64})-(\d{1,3})\.(\w+)$/.exec(name);
+    const format = fileFormats.find((format) => format === found?.[3]);
+    if (found && format) {
+      const file: FileName = { job: found[1], index: Number(found[2]), format };
       const signature = new TextEncoder().encode(query.signature ?? "");
       const wanted = new TextEncoder().encode(this.#sign(file, Number(query.expires)));
       if (signature.length === wanted.length && timingSafeEqual(signature, wanted)) {

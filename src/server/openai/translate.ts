@@ -1,5 +1,6 @@
 /** The bodies of OpenAI's image endpoints as native fields. */
 import { RequestError } from "../../engine/request.ts";
+import { type FileFormat, fileFormats } from "../delivery.ts";
 import { Translation, type Wire } from "../translate.ts";
 
 export type Endpoint = "generations" | "edits" | "variations";
@@ -9,8 +10,8 @@ export interface OpenAiRequest {
   translation: Translation;
   stream: boolean;
   responseFormat: "b64_json" | "url";
-  format: "png" | "jpeg";
-  /** 1 to 100, of JPEG. */
+  format: FileFormat;
+  /** 1 to 100, of JPEG and WebP. */
   compression: number;
   quality: string;
 }
@@ -53,7 +54,7 @@ export function translate(wire: Wire, endpoint: Endpoint): OpenAiRequest {
   if (![0, 1, 2, 3].includes(partial)) throw wrong("partial_images", partial, "0 to 3");
   if (stream && partial > 0) into.prefer("previews", partial, "partial_images");
   choiceOf(wire, "background", ["auto", "opaque"], "auto");
-  const format = choiceOf(wire, "output_format", ["png", "jpeg"], "png");
+  const format = choiceOf(wire, "output_format", fileFormats, "png");
   const compression = wire.number("output_compression") ?? 100;
   if (!(compression >= 0 && compression <= 100)) throw wrong("output_compression", compression, "0 to 100");
   const responseFormat = choiceOf(wire, "response_format", ["b64_json", "url"], "b64_json");

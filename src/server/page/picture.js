@@ -5,7 +5,7 @@ const file = document.querySelector("#file"), image = document.querySelector("#i
 const started = document.querySelector("#started");
 
 /** What the server reads as it is; all else is drawn anew as a PNG, and made smaller where it is larger. */
-const readable = /^image\/(png|jpeg)$/, largestSide = 4096, largestBytes = 8 << 20, redrawnSide = 2048;
+const readable = /^image\/(png|jpeg|webp)$/, largestSide = 4096, largestBytes = 8 << 20, redrawnSide = 2048;
 
 let current;
 
