@@ -15,7 +15,7 @@ import {
   whole,
   wrong,
 } from "./fields.ts";
-import { nearestFirst } from "./nearest.ts";
+import { nearestFirst } from "../std/nearest.ts";
 import type { ModelInfo } from "./protocol.ts";
 import { flattenHires, parseTasks, taskFields } from "./task_fields.ts";
 import type { Tasks } from "./tasks.ts";

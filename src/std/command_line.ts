@@ -1,6 +1,7 @@
 /** What every command shares: flags and their mistakes, and paths as whoever typed them means them. */
 import { resolve } from "node:path";
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { nearestFirst } from "./nearest.ts";
 
 /** A command line or environment that makes no sense, as one sentence. */
 export class UsageError extends Error {
@@ -10,7 +11,7 @@ export class UsageError extends Error {
 /**
  * `parseArgs()` of Node.
  *
- * @throws UsageError where that throws
+ * @throws UsageError where that throws; an unknown option is answered with the one most like it
  */
 export function parseFlags<const Config extends ParseArgsConfig>(config: Config): ReturnType<typeof parseArgs<Config>> {
   try {
@@ -22,6 +23,11 @@ export function parseFlags<const Config extends ParseArgsConfig>(config: Config)
       const { args = [] } = config, value = args[args.indexOf(flag) + 1];
       const sample = flag.startsWith("--") ? `${flag}=${value}` : `${flag}${value}`;
       throw new UsageError(`Cannot start: ${flag} is followed by a dash, ${sample} would do`);
+    }
+    const unknown = /^Unknown option '--([^']+)'/.exec(reason)?.[1];
+    if (unknown !== undefined) {
+      const [nearest] = nearestFirst(unknown, Object.keys(config.options ?? {}));
+      throw new UsageError(`Cannot start: there is no option --${unknown}, --${nearest} would do; --help lists all`);
     }
     throw new UsageError(`Cannot start: ${reason.split(/\. |\n/)[0]}, --help lists what would do`);
   }
