@@ -3,11 +3,12 @@ import { hostBytes } from "./src/engine/budget.ts";
 import { createEngine } from "./src/engine/client.ts";
 import { weightsIdentity } from "./src/engine/identity.ts";
 import { embeddingFolders, listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
-import type { EngineInfo } from "./src/engine/protocol.ts";
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
-import { help, parseOptions, type ServerOptions, UsageError } from "./src/server/options.ts";
+import { announce } from "./src/server/banner.ts";
 import { KeyRing } from "./src/server/keys.ts";
+import { Log } from "./src/server/log.ts";
+import { help, parseOptions, type ServerOptions, UsageError, variables } from "./src/server/options.ts";
 import { Queue } from "./src/server/queue.ts";
 import { RateLimit } from "./src/server/rate.ts";
 import { UploadReader } from "./src/server/upload.ts";
@@ -16,6 +17,7 @@ import { UploadReader } from "./src/server/upload.ts";
 const farewellMs = 10_000;
 
 const options = readOptions();
+const log = new Log({ format: options.logFormat, level: options.logLevel });
 const model = findModel(options);
 const { modelsDir, embeddingsDir, memoryBudget: budget, keepAlive } = options;
 const engine = createEngine({
@@ -26,10 +28,12 @@ const engine = createEngine({
   hostBytes: hostBytes(),
   keepAlive,
   homes: { modelsDir, embeddingsDir },
-  log: console.error,
+  log: (line) => log.warn(line),
 });
 const queue = new Queue({ capacity: options.queue });
 const pictures = new PictureReader();
+/** Has jobs given up that are not done in time once the server stops. */
+const stopping = new AbortController();
 /** What is known of files that may be models, so that a listing opens none twice. */
 const headers = new Map<string, boolean>();
 const app = createApp(engine, {
@@ -42,19 +46,31 @@ const app = createApp(engine, {
   openMetrics: options.openMetrics,
   weights: weightsIdentity([model, ...(options.vae ? [options.vae] : []), ...embeddingFolders(model, options)]),
   models: () => listModels(options, headers),
+  log,
+  logPrompts: options.logPrompts,
+  stopping: stopping.signal,
 });
 const server = listen();
-for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
+Deno.permissions.revokeSync({ name: "net" }); // it listens: nothing here needs to reach anything
+for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGTERM", "SIGINT"] as const) {
+  Deno.addSignalListener(signal, stop);
+}
 
 try {
-  announce(await engine.ready);
+  const info = await engine.ready;
+  if (info.adapter.software && options.requireGpu) {
+    fail(
+      `Cannot serve on ${info.adapter.name}: it is a software adapter and REQUIRE_GPU=1, a GPU with its driver would do`,
+    );
+  }
+  announce(log, { info, memory: engine.memory, url: addressOf(server.addr) });
 } catch (error) {
-  if (!queue.draining) fail(`Cannot serve: ${error instanceof Error ? error.message : error}`, 1);
+  if (!queue.draining) fail(`Cannot serve: ${error instanceof Error ? error.message : error}`);
 }
 
 function readOptions(): ServerOptions {
   try {
-    const options = parseOptions(Deno.args, Deno.env.toObject());
+    const options = parseOptions(Deno.args, Object.fromEntries(variables.map((name) => [name, Deno.env.get(name)])));
     if (options) return options;
     console.log(help);
     Deno.exit(0);
@@ -68,7 +84,7 @@ function findModel({ model, modelsDir }: ServerOptions): string {
   try {
     return locateModel(model, { modelsDir });
   } catch (error) {
-    if (error instanceof ModelNotFoundError) fail(error.message, 1);
+    if (error instanceof ModelNotFoundError) fail(error.message);
     throw error;
   }
 }
@@ -81,40 +97,44 @@ function listen(): Deno.HttpServer<Deno.NetAddr> {
     const reason = error instanceof Deno.errors.AddrInUse
       ? "the port is in use, another --port or ending what uses it would do"
       : `${error instanceof Error ? error.message : error}, another --host or --port would do`;
-    fail(`Cannot listen on ${hostname}:${port}: ${reason}`, 1);
+    fail(`Cannot listen on ${hostname}:${port}: ${reason}`);
   }
 }
 
-function announce({ model, adapter, precision, timing }: EngineInfo): void {
-  if (adapter.software && options.requireGpu) {
-    fail(
-      `Cannot serve on ${adapter.name}: it is a software adapter and REQUIRE_GPU=1, a GPU with its driver would do`,
-      1,
-    );
-  }
-  const { hostname, port } = server.addr;
-  const seconds = (Object.values(timing).reduce((sum, ms) => sum + ms, 0) / 1000).toFixed(1);
-  const address = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-  console.log(
-    `Serving ${model.name} in ${precision} on ${adapter.name} (${adapter.backend}) at http://${address}, ready in ${seconds} s`,
-  );
-  if (adapter.software) console.log("WARNING: this adapter is software and slow; REQUIRE_GPU=1 refuses it");
-  console.log(
-    `Try: curl -G '${address}/generate' --data-urlencode 'prompt=a red circle on a blue background' -o out.png`,
-  );
+/** What to type to reach it from this machine. */
+function addressOf({ hostname, port }: Deno.NetAddr): string {
+  const host = ["0.0.0.0", "::"].includes(hostname) ? "localhost" : hostname;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** Finishes the jobs that were accepted, refuses new ones and ends; asked a second time, ends at once. */
+/**
+ * Finishes the jobs that were accepted, or has them cancelled when that takes too long, refuses new ones and ends; asked a
+ * second time, ends at once.
+ */
 async function stop(): Promise<void> {
   if (queue.draining) Deno.exit(1);
-  console.error(`Stopping once ${queue.length} accepted jobs are done; a second signal stops at once`);
-  await queue.drain();
-  await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, farewellMs))]);
+  log.info(`Stopping once ${queue.length} accepted jobs are done; a second signal stops at once`);
+  const drained = queue.drain();
+  if (!await within(options.drainTimeout, drained)) {
+    log.warn(`Cancelling ${queue.length} jobs that were not done in time, a longer --drain-timeout would do`);
+    stopping.abort();
+    await within(farewellMs, drained);
+  }
+  await within(farewellMs, server.shutdown());
   engine.close();
+  log.info("Stopped");
   Deno.exit(0);
 }
 
-function fail(message: string, code: number): never {
+/** Whether `promise` has resolved after so many milliseconds at the most. */
+async function within(ms: number, promise: Promise<void>): Promise<boolean> {
+  if (ms === Infinity) return await promise.then(() => true);
+  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), ms));
+  return await Promise.race([promise.then(() => true), late]);
+}
+
+/** Ends before anything is served; 2 stands for what was asked wrongly, as with other commands. */
+function fail(message: string, code = 1): never {
   console.error(message);
   Deno.exit(code);
 }

@@ -5,6 +5,7 @@ import type { Engine } from "../engine/client.ts";
 import { listModels, type ModelEntry } from "../engine/locate.ts";
 import type { PictureReader } from "../image/read.ts";
 import { PictureWriter } from "../image/write.ts";
+import { logRequest, observeRequests } from "./access.ts";
 import { errorResponse, type ErrorShape, isUnexpected } from "./errors.ts";
 import { a1111Routes, controlNetRoutes } from "./a1111/routes.ts";
 import { capabilityRoutes } from "./capabilities.ts";
@@ -12,9 +13,10 @@ import { docsRoutes } from "./docs/routes.ts";
 import { generateRoutes } from "./generate.ts";
 import { huggingFaceRoutes } from "./huggingface.ts";
 import { jobRoutes } from "./job_routes.ts";
-import { Jobs, type JobsOptions } from "./jobs.ts";
+import { Jobs, type JobsOptions, stopped } from "./jobs.ts";
 import { KeyRing, requireKey } from "./keys.ts";
 import { kserveRoutes } from "./kserve.ts";
+import { Log } from "./log.ts";
 import { metricsOf } from "./metrics.ts";
 import { modelRoutes } from "./models.ts";
 import { openAiRoutes } from "./openai/routes.ts";
@@ -44,8 +46,12 @@ export interface AppOptions {
   origins?: readonly string[];
   /** Whether `/metrics` is answered without a key. */
   openMetrics?: boolean;
-  /** Takes a line about what is the programme's own fault. */
-  log?: (line: string) => void;
+  /** Takes a line for every request, and for what is the programme's own fault. */
+  log?: Log;
+  /** Whether the log tells what prompts say. */
+  logPrompts?: boolean;
+  /** Fires when jobs that are not over are to be given up, because the server ends. */
+  stopping?: AbortSignal;
 }
 
 /**
@@ -58,15 +64,18 @@ export function createApp(
   options: AppOptions,
 ): Hono<Env> {
   const { queue, uploads, pictures, writer = new PictureWriter() } = options;
-  const { models = listModels, weights = "", results, log = console.error } = options;
-  const { keys = new KeyRing([]), rate, origins = [], openMetrics = false } = options;
+  const { models = listModels, weights = "", results, log = new Log({ level: "error" }) } = options;
+  const { keys = new KeyRing([]), rate, origins = [], openMetrics = false, logPrompts: prompts = false, stopping } =
+    options;
   const app = new Hono<Env>();
   app.use(requestId());
+  app.use(observeRequests((c, answered) => logRequest(log, c, answered, { prompts })));
   app.use(secure());
   app.use(allowOrigins(origins));
   app.use(async (c, next) => {
     await next();
     c.res.headers.set("x-request-id", c.get("requestId"));
+    if (queue.draining) c.res.headers.set("connection", "close"); // the next request is for another server
   });
 
   const isOpen = (path: string) =>
@@ -75,6 +84,7 @@ export function createApp(
   app.use(requireKey(keys, { isOpen }));
 
   const jobs = new Jobs({ engine, queue, pictures, log, rate, ...results });
+  stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
   const surface: Surface = { engine, jobs, uploads, writer, models, weights, open: keys.isEmpty };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));
@@ -115,11 +125,12 @@ export function createApp(
     const message = `There is nothing at ${
       c.req.path.slice(0, 80)
     }, /generate, /v1/jobs, /v1/models, /health, /metrics and /docs would do`;
-    return errorResponse(new Refusal("not_found", message), shapeOf(c.req.path));
+    c.error = new Refusal("not_found", message);
+    return errorResponse(c.error, shapeOf(c.req.path));
   });
   app.onError((error, c) => {
     if (isUnexpected(error) && !c.req.raw.signal.aborted) {
-      log(`${c.req.method} ${c.req.path} failed: ${error.stack ?? error}`);
+      log.error(`${c.req.method} ${c.req.path} failed: ${error.stack ?? error}`, { request: c.get("requestId") });
     }
     return errorResponse(error, shapeOf(c.req.path));
   });

@@ -23,6 +23,7 @@ const refusalStatus: Record<RefusalCode, number> = {
   unsupported_media_type: 415,
   idempotency_mismatch: 422,
   not_ready: 503,
+  server_stopped: 503,
   too_many_uploads: 503,
   deadline_passed: 504,
 };
@@ -96,6 +97,11 @@ function a1111Response({ status, code, message, param, headers }: Answer): Respo
   }
   const detail = code === "sampler_name_not_found" ? "Sampler not found" : message;
   return Response.json({ error: "HTTPException", detail, body: "", errors: message }, { status, headers });
+}
+
+/** The code by which an answer names an error. */
+export function codeOf(error: unknown): string {
+  return answerTo(error).code;
 }
 
 /** Whether an error is the programme's own and should be looked into. */

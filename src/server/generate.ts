@@ -6,11 +6,11 @@ import { checkCount, previewsIn } from "./delivery.ts";
 import { cacheHeaders, etagOf, matches } from "./etag.ts";
 import { resumeEvents } from "./job_routes.ts";
 import { readOrder } from "./order.ts";
-import { type Env, notAllowed, type Surface, weightsOf } from "./surface.ts";
+import { type Env, notAllowed, submit, type Surface, weightsOf } from "./surface.ts";
 
 /** The route of `/generate`. */
 export function generateRoutes(surface: Surface): Hono<Env> {
-  const { jobs, writer } = surface;
+  const { writer } = surface;
   const app = new Hono<Env>();
   app.on(["GET", "POST"], "/", async (c) => {
     // Hono answers HEAD as it answers GET; a picture nobody receives is not worth its time.
@@ -31,7 +31,7 @@ export function generateRoutes(surface: Surface): Hono<Env> {
         order.release!();
         return resumed;
       }
-      const job = jobs.submit(order, info);
+      const job = submit(c, surface, order, info);
       const { ignored } = order.parsed;
       const wanted = { ...delivery, previews: previewsIn(fields) };
       return await answerWith(job, wanted, { signal: c.req.raw.signal, info, writer, ignored, headers });

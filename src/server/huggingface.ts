@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { answerWith } from "./answer/mod.ts";
 import { fileFormats, formatOf } from "./delivery.ts";
 import { idempotencyOf } from "./order.ts";
-import { type Env, notAllowed, readyInfo, type Surface } from "./surface.ts";
+import { type Env, notAllowed, readyInfo, submit, type Surface } from "./surface.ts";
 import { Translation, Wire } from "./translate.ts";
 
 /** Native fields by the parameters that stand for them. */
@@ -20,7 +20,7 @@ const parameterFields: [parameter: string, field: string][] = [
 
 /** The routes of this surface. */
 export function huggingFaceRoutes(surface: Surface): Hono<Env> {
-  const { engine, jobs, uploads, writer } = surface;
+  const { engine, uploads, writer } = surface;
   const app = new Hono<Env>();
   app.post("/hf", (c) => make(c));
   // A model's name there may have its owner's in front.
@@ -43,7 +43,7 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
       translation.set("model", model);
       const { parsed, info } = await translation.parse(surface);
       const idempotency = idempotencyOf(c, upload.fields);
-      const job = jobs.submit({ parsed, owner: c.get("owner"), idempotency, release, tag: "huggingface" }, info);
+      const job = submit(c, surface, { parsed, idempotency, release, tag: "huggingface" }, info);
       const accepted = formatOf(c.req.header("accept") ?? null);
       const format = fileFormats.find((format) => format === accepted) ?? "png";
       const options = { signal: c.req.raw.signal, info, writer, ignored: parsed.ignored };

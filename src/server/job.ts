@@ -42,6 +42,8 @@ export interface JobOptions {
   /** The surface by which it came, and what its client calls it. */
   tag?: string;
   taskId?: string;
+  /** The request by which it came. */
+  requestId?: string;
 }
 
 export class Job {
@@ -51,6 +53,7 @@ export class Job {
   readonly fromImage: boolean;
   readonly tag?: string;
   readonly taskId?: string;
+  readonly requestId?: string;
   /** Milliseconds since 1970. */
   readonly created = Date.now();
   started?: number;
@@ -73,11 +76,12 @@ export class Job {
   #watchers = 0;
   #over = Promise.withResolvers<void>();
 
-  constructor({ id, owner, request, pictures, detached, fromImage = false, tag, taskId }: JobOptions) {
+  constructor({ id, owner, request, pictures, detached, fromImage = false, tag, taskId, requestId }: JobOptions) {
     this.id = id;
     this.fromImage = fromImage;
     this.tag = tag;
     this.taskId = taskId;
+    this.requestId = requestId;
     this.steps = request.steps;
     this.owner = owner;
     this.request = request;

@@ -9,7 +9,7 @@ import { errorBody } from "./errors.ts";
 import { expired, type Job } from "./job.ts";
 import { readOrder } from "./order.ts";
 import { Refusal } from "./refusal.ts";
-import { type Env, notAllowed, readyInfo, type Surface } from "./surface.ts";
+import { type Env, notAllowed, readyInfo, submit, type Surface } from "./surface.ts";
 
 /** The routes below `/v1/jobs`. */
 export function jobRoutes(surface: Surface): Hono<Env> {
@@ -19,7 +19,7 @@ export function jobRoutes(surface: Surface): Hono<Env> {
   app.post("/", async (c) => {
     const { order, info } = await readOrder(c, surface);
     try {
-      const job = jobs.submit({ ...order, detached: true }, info);
+      const job = submit(c, surface, { ...order, detached: true }, info);
       return c.json(viewOf(job), 202, {
         location: linksOf(job).self,
         "x-job-id": job.id,

@@ -9,6 +9,7 @@ import type { PictureReader } from "../image/read.ts";
 import { Broadcast } from "./broadcast.ts";
 import { isUnexpected } from "./errors.ts";
 import { Job } from "./job.ts";
+import { Log } from "./log.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
@@ -19,6 +20,8 @@ export interface Order {
   parsed: ParsedRequest;
   /** Whose job it will be. */
   owner?: string;
+  /** The request by which it came. */
+  requestId?: string;
   /** Whether it goes on when nobody waits for it, and its pictures are kept for a while. */
   detached?: boolean;
   priority?: number;
@@ -45,7 +48,7 @@ export interface JobsOptions {
   maxBytes?: number;
   /** Most jobs that are known after their end. */
   maxRecords?: number;
-  log?: (line: string) => void;
+  log?: Log;
   /** Milliseconds since 1970. */
   now?: () => number;
 }
@@ -60,7 +63,13 @@ export class Jobs {
   readonly #keys = new Map<string, { job: Job; digest: string }>();
 
   constructor(options: JobsOptions) {
-    const { ttlMs = 600_000, maxBytes = 256 << 20, maxRecords = 2000, log = () => {}, now = Date.now } = options;
+    const {
+      ttlMs = 600_000,
+      maxBytes = 256 << 20,
+      maxRecords = 2000,
+      log = new Log({ level: "error" }),
+      now = Date.now,
+    } = options;
     this.#options = { ...options, ttlMs, maxBytes, maxRecords, log, now };
   }
 
@@ -89,9 +98,9 @@ export class Jobs {
     // An idempotency key promises an answer to whoever asks again, so such a job is kept as well.
     const detached = order.detached === true;
     const pictures = picturesOf(order.parsed, info);
-    const { tag, taskId } = order;
+    const { tag, taskId, requestId } = order;
     const id = crypto.randomUUID(), fromImage = picture !== undefined;
-    const job = new Job({ id, owner, request, pictures, detached, fromImage, tag, taskId });
+    const job = new Job({ id, owner, request, pictures, detached, fromImage, tag, taskId, requestId });
     const kept = () => job.detached || order.idempotency !== undefined;
     job.settled = () => {
       if (!kept() && job.watchers === 0) job.expire();
@@ -102,7 +111,9 @@ export class Jobs {
     const timer = order.timeoutMs === undefined ? undefined : deadline(job, order.timeoutMs);
     runJob(job, place, this.#options, { files: picture && { picture, mask }, decoded: release }).then(() => {
       clearTimeout(timer);
-      if (job.error && isUnexpected(job.error)) this.#options.log(`Job ${job.id} failed: ${job.error}`);
+      if (job.error && isUnexpected(job.error)) {
+        this.#options.log.error(`Job ${job.id} failed: ${job.error}`, { request: job.requestId });
+      }
       this.#sweep();
     });
     return job;
@@ -155,6 +166,11 @@ export class Jobs {
     return job;
   }
 
+  /** Gives every job up that is not over, with an error that says why. */
+  cancelAll(why: (job: Job) => Error): void {
+    for (const job of this.#jobs.values()) job.cancel(why(job));
+  }
+
   /** The job that an order with an idempotency key repeats. One that came to nothing is not repeated. */
   #sameKey(order: Order): Job | undefined {
     const key = keyOf(order), found = key === undefined ? undefined : this.#keys.get(key);
@@ -188,6 +204,12 @@ export function cancelled({ id }: Job): Refusal {
   return new Refusal("job_cancelled", `Job ${id} was cancelled, sending the request again would do`, {
     "x-should-retry": "false",
   });
+}
+
+/** What a job fails with that the server cannot finish before it ends. */
+export function stopped({ id }: Job): Refusal {
+  const message = `The server stopped before job ${id} was done, another server or a later time would do`;
+  return new Refusal("server_stopped", message, { "retry-after": "10" });
 }
 
 /** A digest of a request's fields as they were sent, files included. */

@@ -11,7 +11,7 @@ import type { Job } from "./job.ts";
 import { idempotencyOf } from "./order.ts";
 import { Refusal } from "./refusal.ts";
 import { readTensors, type Tensor, writeBytes } from "./tensors.ts";
-import { type Env, infoOf, notAllowed, readyInfo, type Surface } from "./surface.ts";
+import { type Env, infoOf, notAllowed, readyInfo, submit, type Surface } from "./surface.ts";
 import { Translation } from "./translate.ts";
 
 /** The inputs, each one value and called as the native field is. */
@@ -74,7 +74,7 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
       translation.set("model", name);
       const { parsed, info } = await translation.parse(surface);
       const idempotency = idempotencyOf(c, translation.fields);
-      const job = jobs.submit({ parsed, owner: c.get("owner"), idempotency, release, tag: "kserve" }, info);
+      const job = submit(c, surface, { parsed, idempotency, release, tag: "kserve" }, info);
       const leave = job.watch(c.req.raw.signal);
       try {
         await job.over;

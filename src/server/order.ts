@@ -36,7 +36,7 @@ export async function readOrder(c: Context<Env>, surface: Surface): Promise<Read
     const parsed = parseRequest(fields, info);
     const idempotency = idempotencyOf(c, fields);
     const { detach: detached, priority, timeoutMs } = delivery;
-    const order = { parsed, owner: c.get("owner"), detached, priority, timeoutMs, idempotency, release };
+    const order = { parsed, detached, priority, timeoutMs, idempotency, release };
     return { order, delivery, info, fields: upload.fields };
   } catch (error) {
     release();

@@ -18,7 +18,8 @@ export type RefusalCode =
   | "result_expired"
   | "idempotency_mismatch"
   | "deadline_passed"
-  | "not_ready";
+  | "not_ready"
+  | "server_stopped";
 
 /** A request that the server refuses before it comes to its fields. */
 export class Refusal extends Error {

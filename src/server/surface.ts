@@ -1,11 +1,13 @@
 /** What every surface is given. */
+import type { Context } from "hono";
 import type { Engine } from "../engine/client.ts";
 import { weightsIdentity } from "../engine/identity.ts";
 import type { ModelEntry } from "../engine/locate.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
 import { modelOf } from "../engine/request.ts";
 import type { PictureWriter } from "../image/write.ts";
-import type { Jobs } from "./jobs.ts";
+import type { Job } from "./job.ts";
+import type { Jobs, Order } from "./jobs.ts";
 import { Refusal } from "./refusal.ts";
 import type { UploadReader } from "./upload.ts";
 
@@ -28,6 +30,8 @@ export interface Env {
     requestId: string;
     /** Whose request it is, where keys are asked for. */
     owner?: string;
+    /** The job that it handed in. */
+    job?: Job;
   };
 }
 
@@ -61,6 +65,18 @@ export async function infoOf(
   if (name === undefined) return info;
   const { model, limits } = await engine.describe(name);
   return { ...info, model, limits };
+}
+
+/** Hands in what a request orders. @throws what {@link Jobs.submit} throws */
+export function submit(
+  c: Context<Env>,
+  { jobs }: Pick<Surface, "jobs">,
+  order: Omit<Order, "owner" | "requestId">,
+  info: EngineInfo,
+): Job {
+  const job = jobs.submit({ ...order, owner: c.get("owner"), requestId: c.get("requestId") }, info);
+  c.set("job", job);
+  return job;
 }
 
 /** What the weights of a model are known by. */

@@ -4,6 +4,7 @@ import { encodeBase64 } from "@std/encoding";
 import { parseInfotext } from "../../src/png/infotext.ts";
 import { PictureReader } from "../../src/image/read.ts";
 import { createApp } from "../../src/server/app.ts";
+import { Log } from "../../src/server/log.ts";
 import { Queue } from "../../src/server/queue.ts";
 import { UploadReader } from "../../src/server/upload.ts";
 import { FakeEngine, info } from "./fake_engine.ts";
@@ -15,7 +16,12 @@ function serve({ capacity = 8 } = {}) {
   const pictures = new PictureReader();
   const uploads = new UploadReader();
   const logged: string[] = [];
-  const app = createApp(engine, { queue, uploads, pictures, log: (line) => logged.push(line) });
+  const app = createApp(engine, {
+    queue,
+    uploads,
+    pictures,
+    log: new Log({ level: "error", write: (_, line) => void logged.push(line) }),
+  });
   const get = (query: string, init?: RequestInit) => Promise.resolve(app.request(`/generate?${query}`, init));
   const post = (body: BodyInit, headers?: HeadersInit) =>
     Promise.resolve(app.request("/generate", { method: "POST", body, headers }));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { parseOptions, UsageError } from "../../src/server/options.ts";
+import { help, parseOptions, settings, UsageError, variables } from "../../src/server/options.ts";
+import { read } from "../files.ts";
 
 Deno.test("options have defaults, the environment is before them and the command line before that", () => {
   const absent = {
@@ -17,8 +18,13 @@ Deno.test("options have defaults, the environment is before them and the command
     rateLimit: undefined,
     corsOrigins: [],
     openMetrics: false,
+    requireGpu: false,
+    drainTimeout: 600_000,
+    logFormat: "text",
+    logLevel: "info",
+    logPrompts: false,
   };
-  assert.deepEqual(parseOptions([], {}), { ...absent, requireGpu: false });
+  assert.deepEqual(parseOptions([], {}), absent);
   const env = {
     HOST: "0.0.0.0",
     PORT: "80",
@@ -35,6 +41,10 @@ Deno.test("options have defaults, the environment is before them and the command
     RATE_LIMIT: "30",
     CORS_ORIGINS: "https://a.example,http://localhost:3000",
     OPEN_METRICS: "1",
+    DRAIN_TIMEOUT: "-1",
+    LOG_FORMAT: "json",
+    LOG_LEVEL: "warn",
+    LOG_PROMPTS: "true",
   };
   const told = {
     host: "0.0.0.0",
@@ -52,10 +62,15 @@ Deno.test("options have defaults, the environment is before them and the command
     rateLimit: 30,
     corsOrigins: ["https://a.example", "http://localhost:3000"],
     openMetrics: true,
+    drainTimeout: Infinity,
+    logFormat: "json",
+    logLevel: "warn",
+    logPrompts: true,
   };
   assert.deepEqual(parseOptions([], env), told);
   assert.deepEqual(parseOptions(["--port", "81", "--gpu=nvidia"], env), { ...told, port: 81, gpu: "nvidia" });
-  assert.deepEqual(parseOptions([], { HOST: "", PORT: "" }), { ...absent, requireGpu: false });
+  assert.deepEqual(parseOptions(["--require-gpu"], {}), { ...absent, requireGpu: true });
+  assert.deepEqual(parseOptions([], { HOST: "", PORT: "", REQUIRE_GPU: "0" }), absent);
 });
 
 Deno.test("--help asks for help, whatever else is there", () => {
@@ -67,10 +82,19 @@ Deno.test("what makes no sense is a UsageError that names the flag or the variab
     [["--port", "65536"], {}, /^Cannot use --port "65536", a whole number from 0 to 65535 would do$/],
     [["--queue", "0"], {}, /^Cannot use --queue "0", a whole number from 1 to 100000 would do$/],
     [[], { PORT: "eighty" }, /^Cannot use PORT "eighty", /],
-    [[], { API_KEYS: "x", RATE_LIMIT: "0" }, /^Cannot use RATE_LIMIT "0", a whole number from 1 would do$/],
+    [[], { API_KEYS: "x", RATE_LIMIT: "0" }, /^Cannot use RATE_LIMIT "0", a whole number from 1 to \d+ would do$/],
     [[], { RATE_LIMIT: "3" }, /^Cannot use RATE_LIMIT without API_KEYS, .* would do$/],
     [[], { CORS_ORIGINS: "a.example" }, /^Cannot use CORS_ORIGINS "a.example", an origin like .* would do$/],
-    [["--frobnicate"], {}, /^Cannot start: Unknown option '--frobnicate', /],
+    [[], { REQUIRE_GPU: "yes" }, /^Cannot use REQUIRE_GPU "yes", 1 or 0 would do$/],
+    [["--log-format", "xml"], {}, /^Cannot use --log-format "xml", text or json would do$/],
+    [[], { LOG_LEVEL: "loud" }, /^Cannot use LOG_LEVEL "loud", debug or info or warn or error would do$/],
+    [["--drain-timeout", "soon"], {}, /^Cannot use --drain-timeout "soon", a time like 5m, .* would do$/],
+    [
+      ["--model-dir", "x"],
+      {},
+      /^Cannot start: there is no option --model-dir, --models-dir would do; --help lists all$/,
+    ],
+    [["--api-keys", "x"], {}, /^Cannot start: there is no option --api-keys, /],
     [["extra"], {}, /^Cannot start: Unexpected argument 'extra'/],
     [["--port"], {}, /^Cannot start: .*--port/],
     [["--port", "-1"], {}, /^Cannot start: --port is followed by a dash, --port=-1 would do$/],
@@ -79,3 +103,20 @@ Deno.test("what makes no sense is a UsageError that names the flag or the variab
     assert.throws(() => parseOptions(args, env), (error) => error instanceof UsageError && message.test(error.message));
   }
 });
+
+Deno.test("--help and the README list every setting with its default, and deno.json lets the server read its variable", () => {
+  const readme = read("README.md"), { tasks } = JSON.parse(read("deno.json"));
+  const readable = /--allow-env=(\S+)/.exec(tasks.serve)![1].split(",");
+  const others = ["INIT_CWD", "LP_NATIVE_VECTOR_WIDTH"];
+  assert.deepEqual(readable.toSorted(), [...variables, ...others].toSorted());
+  for (const [i, [name, { secret = false, help: line, shown = "" }]] of Object.entries(settings as Told).entries()) {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    assert.match(help, new RegExp(`^  ${secret ? variables[i] : flag}\\b.*${shown ? `\\[${shown}\\]$` : "$"}`, "m"));
+    const row = `| ${secret ? "" : `\`${flag}\` `}| \`${variables[i]}\` |`;
+    const said = readme.split("\n").find((line) => line.startsWith(row)) ?? assert.fail(`no row ${row}`);
+    assert.ok(said.endsWith(` | ${line} |`), `${said}\nshould say: ${line}`);
+    assert.equal(said.slice(row.length, -`| ${line} |`.length).trim().replaceAll("`", ""), shown);
+  }
+});
+
+type Told = Record<string, { secret?: boolean; help: string; shown?: string }>;

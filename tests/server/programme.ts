@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 
 /** The project's folder. */
 export const root: URL = new URL("../../", import.meta.url);
-const permissions = ["net", "read", "write", "env", "ffi", "sys"].map((name) => `--allow-${name}`);
+const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root))) as { tasks: Record<string, string> };
+
+/** The flags that a task of the project's gives Deno for a module: tests start it with those very permissions. */
+function flagsFor(module: string): string[] {
+  const task = Object.values(tasks).find((command) => command.endsWith(` ${module}`)) ?? assert.fail(module);
+  return task.split(" ").slice(2, -1);
+}
 
 /** A process of this project's, with what it writes collected as it comes. */
 export class Programme implements AsyncDisposable {
@@ -14,7 +20,7 @@ export class Programme implements AsyncDisposable {
 
   constructor(...args: string[]) {
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-check", ...permissions, ...args],
+      args: ["run", "--quiet", "--no-check", ...flagsFor(args[0]), ...args],
       cwd: root,
       stdout: "piped",
       stderr: "piped",
@@ -55,7 +61,7 @@ export class Server extends Programme {
     for (let waited = 0; server.url === ""; waited += 20) {
       assert.ok(waited < 60_000, `not ready after a minute: ${server.out}${server.errors}`);
       await sleep(20);
-      server.url = /http:\/\/[^,\s]+/.exec(server.out)?.[0] ?? "";
+      server.url = /http:\/\/[^,\s"]+/.exec(server.out)?.[0] ?? "";
     }
     return server;
   }

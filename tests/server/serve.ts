@@ -2,6 +2,7 @@
 import { PictureReader } from "../../src/image/read.ts";
 import { PictureWriter } from "../../src/image/write.ts";
 import { type AppOptions, createApp } from "../../src/server/app.ts";
+import { Log } from "../../src/server/log.ts";
 import { Queue } from "../../src/server/queue.ts";
 import { UploadReader } from "../../src/server/upload.ts";
 import { FakeEngine } from "./fake_engine.ts";
@@ -18,7 +19,14 @@ export function serve({ capacity = 8, ...options }: ServeOptions = {}) {
   const writer = new PictureWriter();
   const uploads = new UploadReader();
   const logged: string[] = [];
-  const app = createApp(engine, { queue, uploads, pictures, writer, log: (line) => logged.push(line), ...options });
+  const app = createApp(engine, {
+    queue,
+    uploads,
+    pictures,
+    writer,
+    log: new Log({ level: "error", write: (_, line) => void logged.push(line) }),
+    ...options,
+  });
   const send = (method: string, path: string, body?: unknown, { headers, ...init }: RequestInit = {}) => {
     const json = body !== undefined && typeof body !== "string" && !(body instanceof FormData);
     return Promise.resolve(app.request(path, {

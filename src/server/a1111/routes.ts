@@ -9,7 +9,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
 import { Refusal } from "../refusal.ts";
-import { type Env, infoOf, notAllowed, readyInfo, type Surface } from "../surface.ts";
+import { type Env, infoOf, notAllowed, readyInfo, submit, type Surface } from "../surface.ts";
 import { Wire } from "../translate.ts";
 import { emptyLists, latentUpscaleModes, models, samplers, schedulers, upscalers } from "./lists.ts";
 import { progressOf } from "./progress.ts";
@@ -41,7 +41,7 @@ export function a1111Routes(surface: Surface): Hono<Env> {
         // The file is handed on to be decoded, and then it is empty.
         const sent = wanted.includeInitImages ? new Map(structuredClone([...upload.fields])) : upload.fields;
         const { taskId } = wanted;
-        const job = jobs.submit({ parsed, owner: c.get("owner"), idempotency, release, tag, taskId }, info);
+        const job = submit(c, surface, { parsed, idempotency, release, tag, taskId }, info);
         const leave = job.watch(c.req.raw.signal);
         try {
           await job.over;

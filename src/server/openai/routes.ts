@@ -6,7 +6,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import { fileOf, unbuffered } from "../answer/mod.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
-import { type Env, notAllowed, readyInfo, type Surface } from "../surface.ts";
+import { type Env, notAllowed, readyInfo, submit, type Surface } from "../surface.ts";
 import { Wire } from "../translate.ts";
 import { FileAddresses } from "./files.ts";
 import { streamImages } from "./stream.ts";
@@ -35,7 +35,7 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
       const idempotency = idempotencyOf(c, upload.fields);
       // An address is fetched after its answer.
       const detached = wanted.responseFormat === "url";
-      const job = jobs.submit({ parsed, owner: c.get("owner"), detached, idempotency, release, tag: "openai" }, info);
+      const job = submit(c, surface, { parsed, detached, idempotency, release, tag: "openai" }, info);
       const leave = job.watch(c.req.raw.signal);
       const headers = () => jobHeaders(job, { info, ignored: parsed.ignored });
       if (wanted.stream) {
