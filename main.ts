@@ -1,6 +1,7 @@
 /** The whole programme: options, the engine's Worker, the server. */
 import { hostBytes } from "./src/engine/budget.ts";
 import { createEngine } from "./src/engine/client.ts";
+import { type EmbeddingEntry, listEmbeddings } from "./src/engine/embeddings.ts";
 import { weightsIdentity } from "./src/engine/identity.ts";
 import { embeddingFolders, listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
 import { PictureReader } from "./src/image/read.ts";
@@ -34,8 +35,8 @@ const queue = new Queue({ capacity: options.queue });
 const pictures = new PictureReader();
 /** Has jobs given up that are not done in time once the server stops. */
 const stopping = new AbortController();
-/** What is known of files that may be models, so that a listing opens none twice. */
-const headers = new Map<string, boolean>();
+/** What is known of files that may be models or embeddings, so that a listing opens none twice. */
+const headers = new Map<string, boolean>(), words = new Map<string, EmbeddingEntry | undefined>();
 const app = createApp(engine, {
   queue,
   uploads: new UploadReader(),
@@ -49,6 +50,7 @@ const app = createApp(engine, {
   log,
   logPrompts: options.logPrompts,
   stopping: stopping.signal,
+  embeddings: () => listEmbeddings(embeddingFolders(model, options), words),
 });
 const server = listen();
 Deno.permissions.revokeSync({ name: "net" }); // it listens: nothing here needs to reach anything

@@ -17,7 +17,12 @@ export interface ModelDefaults {
 
 /** What requests for one model depend on. */
 export interface ModelInfo {
-  model: { name: string; defaults: ModelDefaults };
+  model: {
+    name: string;
+    defaults: ModelDefaults;
+    /** Numbers of a token's vector in its text encoder: textual inversions are for one width. */
+    textWidth: number;
+  };
   /** Largest width × height, in pixels, that the device can run; both sides are multiples of `multiple`. */
   limits: { maxSide: number; maxPixels: number; multiple: number };
 }

@@ -101,7 +101,14 @@ export class ServedModel implements Disposable {
       log,
     });
     this.#schedule = parseSchedulerJson(folder.scheduler ?? "{}");
-    this.info = { model: { name: model.name, defaults: defaultsOf(folder, model) }, limits: sizeLimits(model) };
+    this.info = {
+      model: {
+        name: model.name,
+        defaults: defaultsOf(folder, model),
+        textWidth: model.textEncoder.config.hidden_size,
+      },
+      limits: sizeLimits(model),
+    };
     this.#checkDefaults(path);
   }
 

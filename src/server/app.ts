@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { requestId } from "hono/request-id";
 import type { Engine } from "../engine/client.ts";
+import type { EmbeddingEntry } from "../engine/embeddings.ts";
 import { listModels, type ModelEntry } from "../engine/locate.ts";
 import type { PictureReader } from "../image/read.ts";
 import { PictureWriter } from "../image/write.ts";
@@ -35,6 +36,8 @@ export interface AppOptions {
   writer?: PictureWriter;
   /** The models that have a name, for `/v1/models`. */
   models?: () => readonly ModelEntry[];
+  /** The textual inversions that there are, for A1111's clients. */
+  embeddings?: () => readonly EmbeddingEntry[];
   /** What the weights are known by, in ETags: other weights, another text. */
   weights?: string;
   /** How long and how many results are kept. */
@@ -64,9 +67,9 @@ export function createApp(
   options: AppOptions,
 ): Hono<Env> {
   const { queue, uploads, pictures, writer = new PictureWriter() } = options;
-  const { models = listModels, weights = "", results, log = new Log({ level: "error" }) } = options;
-  const { keys = new KeyRing([]), rate, origins = [], openMetrics = false, logPrompts: prompts = false, stopping } =
-    options;
+  const { models = listModels, embeddings = () => [], weights = "", results } = options;
+  const { log = new Log({ level: "error" }), logPrompts: prompts = false, stopping } = options;
+  const { keys = new KeyRing([]), rate, origins = [], openMetrics = false } = options;
   const app = new Hono<Env>();
   app.use(requestId());
   app.use(observeRequests((c, answered) => logRequest(log, c, answered, { prompts })));
@@ -85,7 +88,7 @@ export function createApp(
 
   const jobs = new Jobs({ engine, queue, pictures, log, rate, ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
-  const surface: Surface = { engine, jobs, uploads, writer, models, weights, open: keys.isEmpty };
+  const surface: Surface = { engine, jobs, uploads, writer, models, embeddings, weights, open: keys.isEmpty };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));
   const openAi = openAiRoutes(surface);

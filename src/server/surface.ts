@@ -1,6 +1,7 @@
 /** What every surface is given. */
 import type { Context } from "hono";
 import type { Engine } from "../engine/client.ts";
+import type { EmbeddingEntry } from "../engine/embeddings.ts";
 import { weightsIdentity } from "../engine/identity.ts";
 import type { ModelEntry } from "../engine/locate.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
@@ -18,6 +19,8 @@ export interface Surface {
   writer: PictureWriter;
   /** The models that have a name. */
   models: () => readonly ModelEntry[];
+  /** The textual inversions that there are, for whichever text encoder. */
+  embeddings: () => readonly EmbeddingEntry[];
   /** What the weights are known by, in ETags. */
   weights: string;
   /** Whether answers are for everybody: no keys are asked for. */

@@ -6,6 +6,7 @@ const context: RequestContext = {
   model: {
     name: "tiny",
     defaults: { width: 128, height: 96, steps: 8, guidanceScale: 3, sampler: "dpmpp_2m", scheduler: "karras" },
+    textWidth: 4,
   },
   limits: { maxSide: 2048, maxPixels: 1024 * 1024, multiple: 8 },
   randomSeed: () => 4294967295,

@@ -216,6 +216,45 @@ Deno.test("png-info reads what txt2img wrote, whatever the prompt", async () => 
   assert.deepEqual(none, { info: "", items: {}, parameters: {} });
 });
 
+Deno.test("embeddings lists those that the model's text encoder reads apart from those it does not", async () => {
+  const [mine, others] = [{ name: "mine", vectors: 3, width: 4 }, { name: "others", vectors: 1, width: 768 }];
+  using server = serve({ embeddings: () => [mine, others] });
+  const facts = { step: null, sd_checkpoint: null, sd_checkpoint_name: null };
+  assert.deepEqual(await (await server.send("GET", `${api}/embeddings`)).json(), {
+    loaded: { mine: { ...facts, shape: 4, vectors: 3 } },
+    skipped: { others: { ...facts, shape: 768, vectors: 1 } },
+  });
+});
+
+Deno.test("memory tells of the machine's and of the device's, as far as it is known", async () => {
+  using server = serve();
+  const memory = async () => await (await server.send("GET", `${api}/memory`)).json();
+  const { ram, cuda } = await memory();
+  assert.ok(ram.used > 0 && ram.total > ram.used);
+  assert.deepEqual(cuda, {});
+  const bytes = { weights: 0, values: 0, state: 0, staging: 0 } as never;
+  server.engine.memory = { budget: 100, used: 30, peak: 70, bytes, residents: [], evictions: 2 };
+  const { cuda: { system, active, events } } = await memory();
+  assert.deepEqual([system, active], [{ free: 70, used: 30, total: 100 }, { current: 30, peak: 70 }]);
+  assert.equal(events.retries, 2);
+});
+
+Deno.test("settings of one request last where it says that they are not to be restored", async () => {
+  using server = serve();
+  const rngOf = async (extra: Record<string, unknown>) => {
+    server.send("POST", `${api}/txt2img`, { width: 64, height: 64, ...extra }).then((response) => response.json());
+    const job = await server.engine.next();
+    job.run();
+    await moment();
+    return job.request.rng;
+  };
+  const override_settings = { randn_source: "CPU" };
+  assert.equal(await rngOf({ override_settings }), "cpu");
+  assert.equal(await rngOf({}), "nv");
+  assert.equal(await rngOf({ override_settings, override_settings_restore_afterwards: false }), "cpu");
+  assert.equal(await rngOf({}), "cpu");
+});
+
 Deno.test("every list that clients ask for is there", async () => {
   using server = serve();
   const get = async (path: string) => {
@@ -232,7 +271,7 @@ Deno.test("every list that clients ask for is there", async () => {
   for (const path of ["loras", "hypernetworks", "face-restorers", "realesrgan-models", "prompt-styles", "sd-vae"]) {
     assert.deepEqual(await get(`${api}/${path}`), [], path);
   }
-  for (const path of ["embeddings", "cmd-flags", "memory", "latent-upscale-modes"]) await get(`${api}/${path}`);
+  for (const path of ["cmd-flags", "latent-upscale-modes"]) await get(`${api}/${path}`);
   for (const path of ["version", "model_list", "module_list"]) await get(`/controlnet/${path}`);
   for (const path of ["skip", "refresh-checkpoints", "unload-checkpoint", "interrupt"]) {
     assert.equal((await server.send("POST", `${api}/${path}`)).status, 200, path);

@@ -13,7 +13,10 @@ import { FakeEngine, info } from "./fake_engine.ts";
 function serve() {
   const engine = new FakeEngine(), pictures = new PictureReader(), uploads = new UploadReader();
   const { model: { defaults }, limits } = info;
-  engine.others.set("other", { model: { name: "other", defaults: { ...defaults, width: 32, height: 16 } }, limits });
+  engine.others.set("other", {
+    model: { name: "other", defaults: { ...defaults, width: 32, height: 16 }, textWidth: 4 },
+    limits,
+  });
   const models = () => ["other", "another"].map((name) => ({ name, path: `/${name}`, modified: 0 }));
   const app = createApp(engine, { queue: new Queue({ capacity: 8 }), uploads, pictures, models });
   return {

@@ -8,6 +8,7 @@ export const info: EngineInfo = {
   model: {
     name: "tiny",
     defaults: { width: 64, height: 64, steps: 8, guidanceScale: 3, sampler: "dpmpp_2m", scheduler: "automatic" },
+    textWidth: 4,
   },
   adapter: { name: "llvmpipe", backend: "vulkan", software: true },
   precision: "f32",

@@ -72,7 +72,7 @@ function infoOf(job: Job, { model }: EngineInfo) {
     sd_vae_hash: null,
     seed_resize_from_w: request.seedResizeFrom?.width ?? -1,
     seed_resize_from_h: request.seedResizeFrom?.height ?? -1,
-    denoising_strength: job.fromImage ? request.strength : null,
+    denoising_strength: request.hires?.strength ?? (job.fromImage ? request.strength : null),
     extra_generation_params: {},
     index_of_first_image: 0,
     infotexts,

@@ -11,7 +11,16 @@ import { idempotencyOf } from "../order.ts";
 import { Refusal } from "../refusal.ts";
 import { type Env, infoOf, notAllowed, readyInfo, submit, type Surface } from "../surface.ts";
 import { Wire } from "../translate.ts";
-import { emptyLists, latentUpscaleModes, models, samplers, schedulers, upscalers } from "./lists.ts";
+import {
+  deviceMemory,
+  embeddings,
+  emptyLists,
+  latentUpscaleModes,
+  models,
+  samplers,
+  schedulers,
+  upscalers,
+} from "./lists.ts";
 import { progressOf } from "./progress.ts";
 import { resultOf } from "./result.ts";
 import { modelName, Settings } from "./settings.ts";
@@ -38,6 +47,7 @@ export function a1111Routes(surface: Surface): Hono<Env> {
         const { parsed, info } = await wanted.translation.parse(surface);
         if (fromImage && !parsed.initImageFile) throw new Refusal("init_image_missing", "Init image not found");
         const idempotency = idempotencyOf(c, upload.fields);
+        if (wanted.keepsOverrides) settings.change(wanted.overrides, { loaded: readyInfo(engine).model.name });
         // The file is handed on to be decoded, and then it is empty.
         const sent = wanted.includeInitImages ? new Map(structuredClone([...upload.fields])) : upload.fields;
         const { taskId } = wanted;
@@ -89,11 +99,11 @@ export function a1111Routes(surface: Surface): Hono<Env> {
   app.get("/latent-upscale-modes", (c) => c.json(latentUpscaleModes));
   for (const path of emptyLists) app.get(`/${path}`, (c) => c.json([]));
   app.get("/scripts", (c) => c.json({ txt2img: [], img2img: [] }));
-  app.get("/embeddings", (c) => c.json({ loaded: {}, skipped: {} }));
+  app.get("/embeddings", (c) => c.json(embeddings(surface.embeddings(), readyInfo(engine).model)));
   app.get("/cmd-flags", (c) => c.json({ api: true }));
   app.get("/memory", (c) => {
     const { rss } = Deno.memoryUsage(), { total, free } = Deno.systemMemoryInfo();
-    return c.json({ ram: { free, used: rss, total }, cuda: {} });
+    return c.json({ ram: { free, used: rss, total }, cuda: deviceMemory(engine.memory) });
   });
   for (const path of ["checkpoints", "loras", "vae", "embeddings"]) app.post(`/refresh-${path}`, (c) => c.json(null));
   for (const path of ["unload", "reload"]) app.post(`/${path}-checkpoint`, (c) => c.json({}));

@@ -11,6 +11,9 @@ export interface A1111Request {
   /** Whether the answer holds the pictures, and the picture that was sent. */
   sendImages: boolean;
   includeInitImages: boolean;
+  /** The settings of this request, and whether they last for later ones. */
+  overrides: Wire;
+  keepsOverrides: boolean;
   /** The client's own name for the task. */
   taskId?: string;
   format: FileFormat;
@@ -45,7 +48,7 @@ const hiresFields = [
  */
 export function translate(wire: Wire, settings: Settings, { fromImage }: { fromImage: boolean }): A1111Request {
   const into = new Translation();
-  const overrides = settings.with(wire.object("override_settings"));
+  const given = wire.object("override_settings"), overrides = settings.with(given);
   into.set("prompt", wire.text("prompt") ?? "");
   into.set("negative_prompt", wire.text("negative_prompt"));
   into.set("steps", wire.number("steps") ?? 50);
@@ -74,12 +77,14 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
   else wire.pass("denoising_strength");
   overrides.apply(into);
   refuseScripts(wire);
-  wire.pass("styles", "save_images", "do_not_save_samples", "do_not_save_grid", "override_settings_restore_afterwards");
+  wire.pass("styles", "save_images", "do_not_save_samples", "do_not_save_grid");
   wire.pass("comments", "s_min_uncond", "refiner_checkpoint", "refiner_switch_at", "disable_extra_networks");
   const request = {
     translation: into,
     sendImages: wire.flag("send_images") ?? true,
     includeInitImages: wire.flag("include_init_images") ?? false,
+    overrides: given,
+    keepsOverrides: wire.flag("override_settings_restore_afterwards") === false,
     taskId: wire.text("force_task_id"),
     format: overrides.format,
   };
