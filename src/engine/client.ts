@@ -132,6 +132,7 @@ export function createEngine(
       case "started":
       case "step":
       case "preview":
+      case "stage":
       case "rows":
         jobs.get(message.id)?.controller.enqueue(message);
         return;

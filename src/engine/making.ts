@@ -53,6 +53,7 @@ export async function* makeBatch(
       await turn(); // so that a cancellation that has arrived is heard
       if (signal.aborted) return undefined;
     }
+    yield* stagesOf(pipeline);
     return next.value;
   };
   let canvas = yield* tell(pipeline.denoise(await firstPass(making, images)));
@@ -64,13 +65,22 @@ export async function* makeBatch(
   }
   for (let i = 0; i < images; i++) {
     await pipeline.decode(canvas, i);
+    yield* stagesOf(pipeline);
+    const end = pipeline.stages.begin("rows");
     for await (const band of rowsOf(pipeline, canvas, request)) {
       yield { type: "rows", image: first + i, ...band };
       await turn();
       if (signal.aborted) return true;
     }
+    end();
   }
+  yield* stagesOf(pipeline);
   return false;
+}
+
+/** The stages that are over and have not been told of. */
+async function* stagesOf({ stages }: Pipeline): AsyncGenerator<Progress> {
+  for (const time of await stages.take()) yield { type: "stage", ...time };
 }
 
 async function firstPass(making: Making, images: number): Promise<PipelineInput> {

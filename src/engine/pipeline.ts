@@ -12,6 +12,7 @@ import { Canvas, type CanvasSize } from "./canvas.ts";
 import type { StableDiffusion } from "./model.ts";
 import type { Noise } from "./noise.ts";
 import { fitMatrix, fittedSide, knownMatrix, unpackPixels } from "./preview.ts";
+import { Stages } from "./stages.ts";
 import { mixNoise, sampleMoments } from "./start.ts";
 import { type PromptInput, StepText } from "./step_text.ts";
 import { type Guidance, isGuided, isPreviewed, plainGuidance } from "./tasks.ts";
@@ -66,12 +67,21 @@ const keptCanvases = 2;
 export class Pipeline implements Disposable {
   /** Most recently used last. */
   readonly #canvases = new Map<string, Canvas>();
-  /** Milliseconds of the last run by stage. */
-  timing: Record<string, number> = {};
+  /** How long the stages of the last run took. */
+  stages: Stages;
   /** From latents to colours. */
   #matrix?: Float32Array;
 
-  constructor(readonly model: StableDiffusion) {}
+  constructor(readonly model: StableDiffusion) {
+    this.stages = new Stages(model.backend.device.clock);
+  }
+
+  /** Begins a run: what was measured of the last one is forgotten. */
+  begin(): void {
+    const { clock } = this.model.backend.device;
+    clock?.clear();
+    this.stages = new Stages(clock);
+  }
 
   /** The stages of a size. What the sizes least recently used have on the device is freed. */
   canvas({ images, height, width, tiling = false, tokenMerging }: CanvasSize): Canvas {
@@ -92,9 +102,11 @@ export class Pipeline implements Disposable {
   async *denoise(input: PipelineInput, timings?: Timings): AsyncGenerator<StepEvent, Canvas> {
     this.model.backend.residency.unpin(); // what a pass before this one made is given in `input`
     const canvas = this.canvas(input), { trajectory: { steps }, guidance = plainGuidance } = input;
-    const text = await this.#timed("text", () => StepText.encode(canvas, input));
+    const text = await this.stages.time("text", () => StepText.encode(canvas, input));
     const places = placeHistory(steps, HISTORY_SLOTS);
-    await this.#timed(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
+    await this.stages.time(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
+    const end = this.stages.begin("denoise");
+    let sum = 0;
     for (const [i, step] of steps.entries()) {
       const began = performance.now(), guided = text.halves === 2 && isGuided(i, steps.length, guidance);
       await this.#step(text, input, { call: i, step, place: places[i], guided, timings });
@@ -106,9 +118,10 @@ export class Pipeline implements Disposable {
         : undefined;
       await this.model.backend.device.idle();
       const ms = performance.now() - began;
-      this.timing.denoise = (this.timing.denoise ?? 0) + ms;
+      sum += ms;
       yield { step: i + 1, steps: steps.length, ms, ...(previews && { previews }) };
     }
+    end(sum); // without what others did between the steps
     canvas.releaseCaches();
     return canvas;
   }
@@ -187,7 +200,7 @@ export class Pipeline implements Disposable {
     size: CanvasSize,
     posterior?: Float32Array,
   ): Promise<Float32Array> {
-    return await this.#timed("encode", async () => {
+    return await this.stages.time("encode", async () => {
       const canvas = this.canvas(size), plan = await canvas.encode();
       plan.write("image", image);
       plan.run();
@@ -222,7 +235,7 @@ export class Pipeline implements Disposable {
 
   /** Decodes the picture `image` of a canvas; its `image` and `scanlines` are then those of the decode plan. */
   async decode(canvas: Canvas, image = 0): Promise<void> {
-    await this.#timed("decode", async () => {
+    await this.stages.time("decode", async () => {
       const { device } = this.model.backend, plan = await canvas.decode();
       const bytes = plan.named.get("code")!.value.storage.bytes;
       const encoder = device.gpu.createCommandEncoder();
@@ -277,12 +290,6 @@ export class Pipeline implements Disposable {
     plan.write("start", new Float32Array([signal, scale, scaling_factor, height * width]));
     plan.run();
     await this.model.backend.device.idle();
-  }
-
-  async #timed<Result>(stage: string, run: () => Promise<Result>): Promise<Result> {
-    const began = performance.now(), result = await run();
-    this.timing[stage] = (this.timing[stage] ?? 0) + performance.now() - began;
-    return result;
   }
 
   /** Bytes that the kept sizes take on the GPU. */

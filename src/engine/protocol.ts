@@ -49,6 +49,18 @@ export interface EngineInfo extends ModelInfo {
   timing: Record<string, number>;
 }
 
+/** One run of a stage. */
+export interface StageTime {
+  /** text, start or encode, denoise, decode, rows, … */
+  stage: string;
+  /** Milliseconds since 1970. */
+  began: number;
+  /** Milliseconds by the clock. */
+  ms: number;
+  /** Milliseconds on the GPU, of all runs of this stage told together, where the adapter has timestamps. */
+  gpuMs?: number;
+}
+
 /** A failure as it crosses the thread boundary. `code` says what the server should do about it. */
 export interface EngineFailure {
   code: "invalid_request" | "device_lost" | "out_of_memory" | "internal";
@@ -84,7 +96,8 @@ export type ToWorker =
 
 /**
  * What happens to one job, in this order: started, then for each batch of its pictures step… with preview… among them and
- * each picture's rows…, and done; or cancelled or failed at any point. Pictures come by their numbers from 0.
+ * each picture's rows…, and done; or cancelled or failed at any point. Pictures come by their numbers from 0. Stages are told
+ * when they are over and nothing waits for the GPU: those before the first rows before them.
  */
 export type JobEvent =
   | { type: "started"; id: string; truncatedTokens: number }
@@ -105,6 +118,7 @@ export type JobEvent =
    */
   | { type: "rows"; id: string; image: number; top: number; rows: number; bytes: Uint8Array<ArrayBuffer> }
   /** Milliseconds by stage: text, encode, denoise, decode, and so on. */
+  | { type: "stage"; id: string } & StageTime
   | { type: "done"; id: string; timing: Record<string, number> }
   | { type: "cancelled"; id: string }
   | { type: "failed"; id: string; error: EngineFailure };

@@ -146,7 +146,7 @@ export class ServedModel implements Disposable {
       if (cached) this.#checkCache(size, cached);
     }
     yield { type: "started", truncatedTokens: prompts.conditional.truncated + prompts.unconditional.truncated };
-    this.pipeline.timing = {};
+    this.pipeline.begin();
     try {
       const together = this.#together(n, hires ?? request, cached), perRound = Math.ceil(n / together);
       const perBatch = stepsOf(trajectories), steps = perBatch * perRound * iterations;
@@ -170,7 +170,7 @@ export class ServedModel implements Disposable {
         if (yield* makeBatch(making, { first, images, step, steps })) return yield { type: "cancelled" };
         first += images;
       }
-      yield { type: "done", timing: this.pipeline.timing };
+      yield { type: "done", timing: this.pipeline.stages.sums };
     } catch (error) {
       // A plan may be half made: the next job makes its own. What was in use when memory ran out the engine wants to see.
       if (!(error instanceof GpuOutOfMemoryError)) this.pipeline.clear();

@@ -1,4 +1,5 @@
 /** The one place that asks for an adapter: which GPU, what it can do, and how its errors become ours. */
+import { GpuClock } from "./clock.ts";
 import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "./errors.ts";
 import { compile, type Constants, type Kernel, type Pipeline } from "./kernel.ts";
 import { Memory } from "./memory.ts";
@@ -44,6 +45,8 @@ export class Device implements Disposable {
   readonly lost: Promise<DeviceLostError>;
   /** Where all buffers and textures come from and end. */
   readonly memory: Memory;
+  /** Times what plans run, where the device can. */
+  readonly clock?: GpuClock;
 
   constructor(
     readonly gpu: GPUDevice,
@@ -56,6 +59,7 @@ export class Device implements Disposable {
     readonly weightStorage: WeightStorage,
   ) {
     this.memory = new Memory(gpu);
+    if (this.timestamps) this.clock = new GpuClock(this);
     this.lost = gpu.lost.then((info) => {
       this.#lost ??= new DeviceLostError(
         `The GPU device was lost (${info.reason}): ${info.message || "no reason given"}`,

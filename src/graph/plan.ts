@@ -181,12 +181,13 @@ export class Plan implements Disposable {
   }
 
   #runFast(encoder: GPUCommandEncoder): void {
-    let pass = encoder.beginComputePass();
-    for (const { copies, pipeline, bindGroup, workgroups } of this.launches) {
+    const span = this.device.clock?.next(), lastPass = this.launches.findLastIndex(({ copies }) => copies.length > 0);
+    let pass = encoder.beginComputePass({ timestampWrites: span?.begin({ last: lastPass < 0 }) });
+    for (const [i, { copies, pipeline, bindGroup, workgroups }] of this.launches.entries()) {
       if (copies.length) {
         pass.end();
         encodeCopies(encoder, copies);
-        pass = encoder.beginComputePass();
+        pass = encoder.beginComputePass({ timestampWrites: i === lastPass ? span?.end() : undefined });
       }
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindGroup);

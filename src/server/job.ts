@@ -1,5 +1,6 @@
 /** One request on its way: its state, the events so far, its pictures, and who still waits for them. */
 import type { GenerateRequest } from "../engine/request.ts";
+import type { StageTime } from "../engine/protocol.ts";
 import { detachPictures, outputSize } from "../engine/tasks.ts";
 import { Broadcast } from "./broadcast.ts";
 import { Refusal } from "./refusal.ts";
@@ -67,7 +68,9 @@ export class Job {
   /** Steps done, and steps that will be. */
   step = 0;
   steps: number;
-  /** Milliseconds of what precedes the first rows: queue, prepare, denoise, decode. */
+  /** The stages that are over: queue, those of the engine, png. */
+  readonly stages: StageTime[] = [];
+  /** Milliseconds by stage so far; `denoise_gpu` is what of `denoise` was measured on the GPU. */
   readonly timing: Record<string, number> = {};
   news: Broadcast<JobNews> = new Broadcast();
   #pictures: readonly JobPicture[];
@@ -129,6 +132,14 @@ export class Job {
 
   get expired(): boolean {
     return this.#expired;
+  }
+
+  /** Keeps a stage that is over. */
+  took(time: StageTime): void {
+    const { stage, ms, gpuMs } = time, { timing } = this;
+    this.stages.push(time);
+    timing[stage] = (timing[stage] ?? 0) + ms;
+    if (gpuMs !== undefined) timing[`${stage}_gpu`] = (timing[`${stage}_gpu`] ?? 0) + gpuMs;
   }
 
   /** Forgets the pictures and the news of a job that is over; how it ended is still known. */

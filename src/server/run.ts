@@ -27,9 +27,14 @@ export async function runJob(
 ): Promise<void> {
   const { request, signal } = job;
   try {
-    if (files) attachPictures(request, await pictures.prepare(files, preparationOf(request, sideMultiple), { signal }));
+    if (files) {
+      const began = Date.now(), from = performance.now();
+      attachPictures(request, await pictures.prepare(files, preparationOf(request, sideMultiple), { signal }));
+      job.took({ stage: "picture", began, ms: performance.now() - from });
+    }
     decoded();
-    job.timing.queue = await place.turn(signal);
+    const queued = await place.turn(signal);
+    job.took({ stage: "queue", began: Date.now() - queued, ms: queued });
     job.status = "running";
     job.started = Date.now();
     const events = observe(job, place, engine.generate(job.id, request, signal));
@@ -58,20 +63,13 @@ function stepWork({ width, height, guidanceScale }: GenerateRequest): number {
 
 /** Reads the engine's events, keeps the job's books on the way, and passes on rows. */
 async function* observe(job: Job, place: Place, events: ReadableStream<JobProgress>) {
-  const began = performance.now();
-  let last = began;
-  const { timing } = job;
-  Object.assign(timing, { prepare: 0, denoise: 0, decode: 0 });
   for await (const event of events) {
-    const now = performance.now();
     switch (event.type) {
       case "started":
         job.truncatedTokens = event.truncatedTokens;
-        job.news.push({ type: "started", truncatedTokens: event.truncatedTokens, queueMs: timing.queue });
+        job.news.push({ type: "started", truncatedTokens: event.truncatedTokens, queueMs: job.timing.queue });
         break;
       case "step":
-        if (event.step === 1) timing.prepare = now - began - event.ms;
-        timing.denoise += event.ms;
         job.step = event.step;
         job.steps = event.steps;
         place.progress(event.step / event.steps * workOf(job.request, 1));
@@ -81,16 +79,17 @@ async function* observe(job: Job, place: Place, events: ReadableStream<JobProgre
         job.news.push({ type: "preview", index: event.image, step: event.step, png: await pngOf(event) });
         break;
       case "rows":
-        if (event.image === 0 && event.top === 0) timing.decode = now - last;
         yield event;
         break;
+      case "stage":
+        job.took(event);
+        break;
       case "done":
-        job.news.push({ type: "done", timing: { queue: timing.queue, ...event.timing } });
+        job.news.push({ type: "done", timing: { ...job.timing } });
         break;
       default:
         event satisfies never;
     }
-    last = now;
   }
 }
 
@@ -101,8 +100,14 @@ async function collect(job: Job, rows: AsyncGenerator<Rows, void>): Promise<void
   const { width, height } = job.size;
   try {
     for (const [index, { infotext, pieces }] of job.pictures.entries()) {
-      const text = { parameters: infotext };
-      for await (const piece of encodePng({ width, height, text }, bandsOf(rows, height))) pieces.push(piece);
+      const text = { parameters: infotext }, from = performance.now();
+      let began: number | undefined, waited = 0;
+      const bands = bandsOf(rows, height, (ms) => {
+        began ??= Date.now();
+        waited += ms;
+      });
+      for await (const piece of encodePng({ width, height, text }, bands)) pieces.push(piece);
+      job.took({ stage: "png", began: began!, ms: performance.now() - from - waited });
       // Whoever has all of the last picture may count on the job being over.
       if (index < job.pictures.length - 1) pieces.end();
       job.news.push({ type: "image", index });
@@ -120,10 +125,11 @@ async function pngOf({ width, height, pixels }: { width: number; height: number;
   return concat(await Array.fromAsync(encodePng({ width, height }, [filterRows(pixels, width)])));
 }
 
-/** The bands of the next picture, of `height` rows. */
-async function* bandsOf(rows: AsyncGenerator<Rows, void>, height: number) {
+/** The bands of the next picture, of `height` rows; `waited` is told of the milliseconds in which there was none. */
+async function* bandsOf(rows: AsyncGenerator<Rows, void>, height: number, waited: (ms: number) => void) {
   for (let next = 0; next < height;) {
-    const { done, value } = await rows.next();
+    const from = performance.now(), { done, value } = await rows.next();
+    waited(performance.now() - from);
     if (done) return;
     yield value.bytes;
     next = value.top + value.rows;

@@ -54,8 +54,8 @@ async function scanlines(changes: Partial<GenerateRequest> = {}): Promise<number
   return bytes;
 }
 
-/** What a job says, without numbers. */
-const types = (events: Progress[]) => events.map(({ type }) => type).join(" ");
+/** What a job says, without numbers and stages. */
+const types = (events: Progress[]) => events.map(({ type }) => type).filter((type) => type !== "stage").join(" ");
 
 Deno.test("a job is started, then steps, then rows, then done", async () => {
   const events = await run();
@@ -67,6 +67,27 @@ Deno.test("a job is started, then steps, then rows, then done", async () => {
       [2, 2],
     ],
   );
+});
+
+Deno.test("every stage is told of, those of a picture before its rows, with the time it took here and on the GPU", async () => {
+  const from = Date.now(), events = await run({ n: 2, iterations: 2 });
+  const told = events.map((event) => event.type === "stage" ? event.stage : event.type === "rows" ? event.image : "");
+  const decoded = (image: number) => ["decode", image, "rows"];
+  const round = (first: number) => ["text", "start", "denoise", ...[first, first + 1].flatMap(decoded)];
+  // The last rows of a picture are told of with the next one's decoding.
+  const order = (names: (string | number)[]) => names.filter((name) => name !== "" && name !== "rows");
+  deepStrictEqual(order(told), [...round(0), ...round(2)].filter((name) => name !== "rows"));
+  strictEqual(told.filter((name) => name === "rows").length, 4);
+  const stages = events.filter((event) => event.type === "stage");
+  for (const { stage, began, ms, gpuMs } of stages) {
+    ok(began >= from && ms >= 0 && began + ms <= Date.now() + 1, `${stage} from ${began - from} ms on, for ${ms} ms`);
+    if (engine.device.timestamps && stage !== "rows") {
+      ok(gpuMs! >= 0 && gpuMs! <= ms + 1, `${stage}: ${gpuMs} of ${ms} ms`);
+    } else strictEqual(gpuMs, undefined, stage);
+  }
+  const steps = events.reduce((sum, event) => event.type === "step" ? sum + event.ms : sum, 0);
+  const denoise = stages.reduce((sum, { stage, ms }) => stage === "denoise" ? sum + ms : sum, 0);
+  ok(Math.abs(steps - denoise) < 1e-6 * steps, `${denoise} ms of ${steps} ms`);
 });
 
 Deno.test("the same request gives the same bytes, another seed or prompt gives others", async () => {

@@ -19,7 +19,10 @@ Deno.test("it says which model, on what, with how much memory, where, and what t
 Deno.test("with --log-format json every line is a record, from the start to the stop, and no prompt is among them", async () => {
   await using server = await Server.start("--log-format", "json");
   const headers = { "x-request-id": "mine" };
-  await (await server.get("prompt=a+secret+circle&seed=5&steps=2", { headers })).bytes();
+  const answer = await server.get("prompt=a+secret+circle&seed=5&steps=2", { headers });
+  await answer.bytes();
+  const stages = answer.headers.get("server-timing")!.split(", ").map((entry) => /^(\w+);dur=[\d.]+$/.exec(entry)![1]);
+  assert.deepEqual(stages.filter((name) => !name.endsWith("_gpu")), ["queue", "text", "start", "denoise", "decode"]);
   await (await server.get("prompt=a+secret+circle&steps=0", { headers })).bytes();
   server.process.kill("SIGINT");
   assert.equal(await server.exit(), 0, server.errors);

@@ -48,6 +48,15 @@ export class FakeJob {
     this.controller.enqueue({ type: "rows", id: this.id, image, top, rows, bytes });
   }
 
+  /** Tells of stages that took no time but what is said. */
+  stages(): void {
+    const denoise = this.request.steps;
+    for (const [stage, ms] of [["text", 2], ["denoise", denoise], ["decode", 3]] as const) {
+      const gpuMs = stage === "denoise" ? ms - 0.5 : undefined;
+      this.controller.enqueue({ type: "stage", id: this.id, stage, began: Date.now() - ms, ms, gpuMs });
+    }
+  }
+
   done(): void {
     this.controller.enqueue({ type: "done", id: this.id, timing: {} });
     this.controller.close();
@@ -66,6 +75,7 @@ export class FakeJob {
   run(): void {
     this.start();
     for (let step = 1; step <= this.request.steps; step++) this.step(step);
+    this.stages();
     const { height, n = 1, iterations = 1 } = this.request;
     for (let image = 0; image < n * iterations; image++) {
       for (let top = 0; top < height; top += 16) this.rows(top, Math.min(16, height - top), image);

@@ -25,7 +25,7 @@ export interface MemoryResult {
   peak: number;
   evictions: number;
   /** Milliseconds by stage. */
-  timing: Record<string, number>;
+  timing: Readonly<Record<string, number>>;
   adapter: string;
   software: boolean;
 }
@@ -50,7 +50,7 @@ async function run({ model: path, precision, budget, height, width, gpu }: Memor
   let next = await steps.next();
   while (!next.done) next = await steps.next();
   await pipeline.decode(next.value);
-  const { memory, evictions } = backend.residency, { timing } = pipeline;
+  const { memory, evictions } = backend.residency, { sums: timing } = pipeline.stages;
   return { peak: memory.peak, evictions, timing, adapter: device.name, software: device.software };
 }
 
