@@ -20,7 +20,7 @@ const farewellMs = 10_000;
 const options = readOptions();
 const log = new Log({ format: options.logFormat, level: options.logLevel });
 const model = findModel(options);
-const { modelsDir, embeddingsDir, memoryBudget: budget, keepAlive } = options;
+const { modelsDir, embeddingsDir, memoryBudget: budget, keepAlive, gpuTimeout } = options;
 const engine = createEngine({
   model,
   vae: options.vae,
@@ -28,6 +28,7 @@ const engine = createEngine({
   budget,
   hostBytes: hostBytes(),
   keepAlive,
+  gpuTimeout,
   homes: { modelsDir, embeddingsDir },
   log: (line) => log.warn(line),
 });

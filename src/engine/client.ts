@@ -1,5 +1,9 @@
-/** The Worker that owns the GPU, as everything outside it sees it: this is the only file that knows there is one. */
+/**
+ * The Worker that owns the GPU, as everything outside it sees it: this is the only file that knows there is one. A Worker
+ * that fails, whose device is lost or hangs, is followed by another, which takes its jobs over.
+ */
 import { useWidestVectors } from "../gpu/vectors.ts";
+import { lowerFirst } from "./fields.ts";
 import type {
   EngineFailure,
   EngineInfo,
@@ -10,12 +14,22 @@ import type {
   StartOptions,
   ToWorker,
 } from "./protocol.ts";
+import { type JobProgress, JobStream } from "./job_stream.ts";
+import { type FaultCounts, Recovery } from "./recovery.ts";
 import type { GenerateRequest } from "./request.ts";
+import { Pace, Watchdog } from "./watchdog.ts";
+
+export type { FaultCounts } from "./recovery.ts";
+export type { JobProgress } from "./job_stream.ts";
 
 /** A job or an engine that failed, with the failure's code. */
 export class EngineError extends Error {
   override name = "EngineError";
-  constructor(readonly code: EngineFailure["code"], message: string, readonly field?: string) {
+  constructor(
+    readonly code: EngineFailure["code"] | "device_hung" | "engine_failed",
+    message: string,
+    readonly field?: string,
+  ) {
     super(message);
   }
 }
@@ -24,10 +38,9 @@ export class EngineError extends Error {
 export type EngineStatus =
   | { state: "loading" }
   | { state: "ready"; info: EngineInfo }
+  /** Its device or Worker failed and another one starts: jobs are taken and wait for it. */
+  | { state: "recovering"; info: EngineInfo; error: EngineError }
   | { state: "failed"; error: EngineError };
-
-/** What happens to a job that does not fail: started, step…, rows…, done. */
-export type JobProgress = Exclude<JobEvent, { type: "cancelled" | "failed" }>;
 
 export interface Engine {
   /** Resolves once pictures can be made; rejects with an EngineError when the model or a device cannot be had. */
@@ -35,13 +48,15 @@ export interface Engine {
   readonly status: EngineStatus;
   /** What device memory is used for, as of the last change; undefined until the engine is ready. */
   readonly memory: MemoryReport | undefined;
+  readonly faults: Readonly<FaultCounts>;
   /**
    * What requests for a model depend on: its defaults and limits. The engine looks at a model once; while it makes a
    * picture that may take as long as a step. Rejects with an EngineError where there is no such model.
    */
   describe(model: string): Promise<ModelInfo>;
   /**
-   * Runs one job and yields its events as they come, whether or not they are read. Fails with an EngineError, or with
+   * Runs one job and yields its events as they come, whether or not they are read. A job that was running when the
+   * device or the Worker failed is begun again, once; its stream goes on where it was. Fails with an EngineError, or with
    * the signal's reason once the engine has given the job up; cancelling the stream gives it up as well.
    */
   generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress>;
@@ -52,6 +67,13 @@ export interface Engine {
 export interface EngineOptions extends StartOptions {
   /** Takes what the engine has to tell whoever runs it, a line at a time. */
   log?: (line: string) => void;
+  /**
+   * Milliseconds that the GPU may take without news of a job before it counts as hung, or ten of the slowest step's where
+   * that is longer; Infinity waits for ever.
+   */
+  gpuTimeout?: number;
+  /** Milliseconds before a second start in a row: see {@link Recovery}. */
+  backoffMs?: number;
   /** The Worker's module: another one that speaks the same protocol. */
   module?: URL;
 }
@@ -68,142 +90,287 @@ const permissions: Deno.PermissionOptionsObject = {
   write: false,
 };
 
-interface Job {
-  controller: ReadableStreamDefaultController<JobProgress>;
-  signal: AbortSignal;
-  /** Stops listening to the signal. */
-  release(): void;
-}
+/** The kinds of failures after which another Worker starts. */
+type Fault = "device_lost" | "device_hung" | "worker_crashed";
 
 /** Starts the Worker, which loads the model and opens the device. */
-export function createEngine(
-  { log = () => {}, module = new URL("./worker.ts", import.meta.url), ...options }: EngineOptions,
-): Engine {
+export function createEngine(options: EngineOptions): Engine {
   useWidestVectors(); // the Worker may not set what its driver reads
-  const worker = new Worker(module, { type: "module", name: "engine", deno: { permissions } });
-  const jobs = new Map<string, Job>();
-  const ready = Promise.withResolvers<EngineInfo>();
-  ready.promise.catch(() => {}); // whoever awaits it hears of it; nobody has to
-  let status: EngineStatus = { state: "loading" };
-  let memory: MemoryReport | undefined;
-  /** What has been asked about models, by their names; what failed is asked again. */
-  const described = new Map<string, PromiseWithResolvers<ModelInfo>>();
+  return new WorkerEngine(options);
+}
 
-  const send = (message: ToWorker) => worker.postMessage(message);
+class WorkerEngine implements Engine {
+  readonly #options: StartOptions;
+  readonly #module: URL;
+  readonly #log: (line: string) => void;
+  /** Absent between a failure and the next start. */
+  #worker?: Worker;
+  #status: EngineStatus = { state: "loading" };
+  #memory?: MemoryReport;
+  readonly #ready = Promise.withResolvers<EngineInfo>();
+  /** Those not answered yet, in the order in which they are run. */
+  readonly #jobs = new Map<string, JobStream>();
+  /** What is known of models by their names, and what has been asked and not been answered. */
+  readonly #described = new Map<string, ModelInfo>();
+  readonly #asked = new Map<string, PromiseWithResolvers<ModelInfo>>();
+  readonly #faults: FaultCounts = {
+    device_lost: 0,
+    device_hung: 0,
+    worker_crashed: 0,
+    out_of_memory: 0,
+    recoveries: 0,
+    retries: 0,
+  };
+  readonly #recovery: Recovery;
+  readonly #pace: Pace;
+  readonly #watchdog = new Watchdog((ms) => {
+    const message = `The GPU has not answered for ${Math.round(ms / 1000)} s`;
+    this.#fault("device_hung", new EngineError("device_hung", message));
+  });
+  #restart?: ReturnType<typeof setTimeout>;
 
-  /** Takes a job off the list, so that its later events go nowhere. */
-  function finish(id: string): Job | undefined {
-    const job = jobs.get(id);
-    jobs.delete(id);
-    job?.release();
-    return job;
+  constructor(
+    {
+      log = () => {},
+      module = new URL("./worker.ts", import.meta.url),
+      gpuTimeout = 120_000,
+      backoffMs,
+      ...options
+    }: EngineOptions,
+  ) {
+    [this.#options, this.#module, this.#log] = [options, module, log];
+    this.#recovery = new Recovery({ backoffMs });
+    this.#pace = new Pace(gpuTimeout);
+    this.#ready.promise.catch(() => {}); // whoever awaits it hears of it; nobody has to
+    this.#start();
   }
 
-  function fail(failure: EngineFailure): void {
-    const error = errorOf(failure);
-    if (status.state !== "failed") status = { state: "failed", error };
-    ready.reject(error);
-    for (const id of [...jobs.keys()]) finish(id)?.controller.error(error);
-    for (const { reject } of described.values()) reject(error);
+  get ready(): Promise<EngineInfo> {
+    return this.#ready.promise;
   }
 
-  worker.onmessage = ({ data: message }: MessageEvent<FromWorker>) => {
+  get status(): EngineStatus {
+    return this.#status;
+  }
+
+  get memory(): MemoryReport | undefined {
+    return this.#memory;
+  }
+
+  get faults(): Readonly<FaultCounts> {
+    return this.#faults;
+  }
+
+  async describe(model: string): Promise<ModelInfo> {
+    await this.#ready.promise;
+    const status = this.#status;
+    if (status.state === "failed") throw status.error;
+    if (status.state !== "loading" && model === status.info.model.name) return status.info;
+    const known = this.#described.get(model);
+    if (known) return known;
+    let asked = this.#asked.get(model);
+    if (!asked) {
+      this.#asked.set(model, asked = Promise.withResolvers());
+      if (status.state === "ready") this.#send({ type: "describe", id: model, model });
+    }
+    return await asked.promise;
+  }
+
+  generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress> {
+    const job = new JobStream(id, request, signal, (job) => this.#giveUp(job));
+    if (this.#status.state === "failed") job.end(this.#status.error);
+    else if (signal.aborted) job.end(signal.reason);
+    else {
+      this.#jobs.set(id, job);
+      if (this.#status.state === "ready") this.#send({ type: "generate", id, request });
+      this.#watch();
+    }
+    return job.readable;
+  }
+
+  close(): void {
+    this.#stop();
+    this.#fail(new EngineError("internal", "The engine was closed"));
+  }
+
+  #start(): void {
+    const worker = this.#worker = new Worker(this.#module, {
+      type: "module",
+      name: "engine",
+      deno: { permissions },
+    });
+    // What a Worker sent may arrive after it was ended.
+    const ifCurrent = <Message>(handle: (event: Message) => void) => (event: Message) => {
+      if (worker === this.#worker) handle(event);
+    };
+    worker.onmessage = ifCurrent(({ data }: MessageEvent<FromWorker>) => this.#hear(data));
+    worker.onerror = (event) => {
+      event.preventDefault();
+      ifCurrent(() => this.#crashed(`The engine's Worker failed: ${event.message}`))(event);
+    };
+    worker.onmessageerror = ifCurrent(() => this.#crashed("The engine's Worker sent what cannot be read"));
+    // What the device turned out to have it has after a failure, too.
+    const options = { ...this.#options, budget: this.#memory?.budget ?? this.#options.budget };
+    this.#send({ type: "start", options });
+    this.#watch();
+  }
+
+  #stop(): void {
+    clearTimeout(this.#restart);
+    this.#watchdog.rest();
+    this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  #send(message: ToWorker): void {
+    this.#worker!.postMessage(message);
+  }
+
+  #hear(message: FromWorker): void {
     switch (message.type) {
       case "log":
-        log(message.message);
-        return;
-      case "ready":
-        status = { state: "ready", info: message.info };
-        ready.resolve(message.info);
-        return;
-      case "memory":
-        memory = message.report;
+        this.#log(message.message);
         return;
       case "described":
-        described.get(message.id)?.resolve(message.info);
-        return;
+        this.#described.set(message.id, message.info);
+        this.#answered(message.id)?.resolve(message.info);
+        return; // it may answer between two turns of a wait for the GPU
       case "undescribed":
-        described.get(message.id)?.reject(errorOf(message.error));
-        described.delete(message.id);
+        this.#answered(message.id)?.reject(errorOf(message.error));
         return;
       case "unready":
-        fail(message.error);
-        return;
-      case "started":
-      case "step":
-      case "preview":
-      case "stage":
-      case "rows":
-        jobs.get(message.id)?.controller.enqueue(message);
-        return;
-      case "done": {
-        const job = finish(message.id);
-        job?.controller.enqueue(message);
-        job?.controller.close();
-        return;
-      }
-      case "cancelled": {
-        const job = finish(message.id);
-        job?.controller.error(job.signal.reason);
-        return;
-      }
-      case "failed":
-        finish(message.id)?.controller.error(errorOf(message.error));
-        return;
+        return this.#unready(errorOf(message.error));
+      case "lost":
+        return this.#fault("device_lost", errorOf(message.error));
+      case "ready":
+        this.#begin(message.info);
+        break;
+      case "memory":
+        this.#memory = message.report;
+        break;
       default:
-        message satisfies never;
+        this.#progress(message);
     }
-  };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    fail({ code: "internal", message: `The engine's Worker failed: ${event.message}` });
-    worker.terminate();
-  };
-  worker.onmessageerror = () => fail({ code: "internal", message: "The engine's Worker sent what cannot be read" });
-  send({ type: "start", options });
+    this.#watch();
+  }
 
-  return {
-    ready: ready.promise,
-    get status() {
-      return status;
-    },
-    get memory() {
-      return memory;
-    },
+  #progress(event: JobEvent): void {
+    const job = this.#jobs.get(event.id);
+    if (!job) return;
+    switch (event.type) {
+      case "again":
+        this.#faults.out_of_memory++;
+        this.#faults.retries++;
+        this.#log(`${event.reason}; job ${job.id} is begun again`);
+        return;
+      case "cancelled":
+        return this.#end(job, job.signal.reason);
+      case "failed":
+        return this.#end(job, errorOf(event.error));
+      default:
+        if (event.type === "step") this.#pace.step(job.request, event.ms);
+        job.tell(event);
+        if (event.type !== "done") return;
+        this.#recovery.succeeded();
+        this.#end(job);
+    }
+  }
 
-    async describe(model) {
-      const info = await ready.promise;
-      if (status.state === "failed") throw status.error;
-      if (model === info.model.name) return info;
-      let asked = described.get(model);
-      if (!asked) {
-        described.set(model, asked = Promise.withResolvers());
-        send({ type: "describe", id: model, model });
+  /** The Worker has started: it is given all that was asked meanwhile. */
+  #begin(info: EngineInfo): void {
+    const before = this.#status;
+    if (before.state === "recovering") {
+      const [then, now] = [before.info, info].map(({ adapter, precision }) => `${adapter.name} in ${precision}`);
+      // Another adapter's pictures are other pictures.
+      if (now !== then) return this.#unready(new EngineError("device_lost", `Found ${now} in place of ${then}`));
+      this.#faults.recoveries++;
+      this.#log(`Recovered on ${info.adapter.name}; jobs that go on: ${this.#jobs.size}`);
+    } else this.#pace.started(info);
+    this.#status = { state: "ready", info };
+    this.#ready.resolve(info);
+    for (const model of this.#asked.keys()) this.#send({ type: "describe", id: model, model });
+    for (const { id, request } of this.#jobs.values()) this.#send({ type: "generate", id, request });
+  }
+
+  /** The Worker could not start; the first time that is for whoever wanted it to judge. */
+  #unready(error: EngineError): void {
+    this.#stop();
+    if (this.#status.state === "recovering") this.#recover(this.#status.info, error);
+    else this.#fail(error);
+  }
+
+  #crashed(message: string): void {
+    this.#fault("worker_crashed", new EngineError("internal", message));
+  }
+
+  /** The Worker is of no use any more. The job that it ran is to be begun again, unless that was tried before. */
+  #fault(kind: Fault, error: EngineError): void {
+    const status = this.#status;
+    if (status.state !== "ready") return this.#unready(error);
+    this.#faults[kind]++;
+    this.#stop();
+    const [running] = this.#jobs.values();
+    for (const job of [...this.#jobs.values()]) if (!job.isWanted) this.#end(job, job.signal.reason);
+    if (running && this.#jobs.has(running.id)) {
+      if (running.interrupted) {
+        const message = `${error.message}, twice with this job, a smaller picture or fewer at once would do`;
+        this.#end(running, new EngineError(error.code, message));
+      } else {
+        running.interrupted = true;
+        this.#faults.retries++;
       }
-      return await asked.promise;
-    },
+    }
+    this.#recover(status.info, error);
+  }
 
-    generate(id, request, signal) {
-      return new ReadableStream<JobProgress>({
-        start(controller) {
-          if (status.state === "failed") return controller.error(status.error);
-          if (signal.aborted) return controller.error(signal.reason);
-          const cancel = () => send({ type: "cancel", id });
-          signal.addEventListener("abort", cancel, { once: true });
-          jobs.set(id, { controller, signal, release: () => signal.removeEventListener("abort", cancel) });
-          send({ type: "generate", id, request });
-        },
-        cancel() {
-          if (finish(id)) send({ type: "cancel", id });
-        },
-      }, { highWaterMark: Infinity });
-    },
+  #recover(info: EngineInfo, error: EngineError): void {
+    const wait = this.#recovery.failed();
+    if (wait === undefined) {
+      const message = "The engine failed again and again and is not started any more, a new process would do";
+      this.#log(`${error.message}; ${lowerFirst(message)}`);
+      return this.#fail(new EngineError("engine_failed", `${message}; the last time: ${error.message}`));
+    }
+    this.#status = { state: "recovering", info, error };
+    this.#log(`${error.message}; the engine starts again${wait > 0 ? ` in ${wait / 1000} s` : ""}`);
+    this.#restart = setTimeout(() => this.#start(), wait);
+  }
 
-    close() {
-      fail({ code: "internal", message: "The engine was closed" });
-      worker.terminate();
-    },
-  };
+  #fail(error: EngineError): void {
+    if (this.#status.state !== "failed") this.#status = { state: "failed", error };
+    this.#ready.reject(error);
+    for (const job of [...this.#jobs.values()]) this.#end(job, error);
+    for (const model of [...this.#asked.keys()]) this.#answered(model)!.reject(error);
+  }
+
+  /** Tells the Worker that nobody wants a job any more, or ends it where none has it. */
+  #giveUp(job: JobStream): void {
+    if (!this.#jobs.has(job.id)) return;
+    if (this.#status.state === "ready") this.#send({ type: "cancel", id: job.id });
+    else this.#end(job, job.signal.reason);
+  }
+
+  /** Takes a job off the list, so that its later events go nowhere. */
+  #end(job: JobStream, error?: unknown): void {
+    this.#jobs.delete(job.id);
+    job.end(error);
+  }
+
+  #answered(model: string): PromiseWithResolvers<ModelInfo> | undefined {
+    const asked = this.#asked.get(model);
+    this.#asked.delete(model);
+    return asked;
+  }
+
+  /** From now on the next news of the job that runs, or of a Worker that takes another's place, has its time. */
+  #watch(): void {
+    const status = this.#status, [running] = this.#jobs.values();
+    if (status.state === "recovering" && this.#worker) {
+      const took = Object.values(status.info.timing).reduce((sum, ms) => sum + ms, 0);
+      this.#watchdog.expect(this.#pace.startAllowance(took));
+    } else if (status.state === "ready" && running) {
+      this.#watchdog.expect(this.#pace.allowance(running.request));
+    } else this.#watchdog.rest();
+  }
 }
 
 function errorOf({ code, message, field }: EngineFailure): EngineError {

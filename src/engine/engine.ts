@@ -5,12 +5,14 @@ import { GpuOutOfMemoryError } from "../gpu/errors.ts";
 import { defaultBudget } from "./budget.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
 import { lowerFirst } from "./fields.ts";
+import { neededBytes } from "./limits.ts";
 import { embeddingFolders, listModels, type ModelHomes } from "./locate.ts";
 import { type Backend, createBackend } from "./model.ts";
 import type { EngineInfo, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 import { formatBytes } from "./residency.ts";
 import { type Progress, RefusedError, ServedModel } from "./served_model.ts";
+import { outputSize } from "./tasks.ts";
 
 export { type Progress, RefusedError } from "./served_model.ts";
 
@@ -30,6 +32,13 @@ export interface EngineConfig {
   /** Where further models are looked up by name. */
   homes?: ModelHomes;
   log(line: string): void;
+}
+
+type Size = { height: number; width: number };
+
+/** The sizes of pictures that a request's stages see. */
+function sizesOf(request: GenerateRequest): Size[] {
+  return [request, request.hires, request.initSize].filter((size) => size !== undefined);
 }
 
 /** Models whose small files are kept in memory, whatever their weights do. */
@@ -111,26 +120,60 @@ export class Engine implements Disposable {
   }
 
   /**
-   * Makes one picture. Stops between two steps, with a `cancelled` event, once `signal` is aborted.
+   * Makes one picture. Stops between two steps, with a `cancelled` event, once `signal` is aborted. Where the device turns
+   * out to have less memory than was thought, all of it is given up, and after an `again` event the picture is begun anew,
+   * once, with what there is: one component at a time, and the VAE in bands where it does not fit alone.
    * @throws {RefusedError} when the request cannot be run as it is.
+   * @throws {GpuOutOfMemoryError} when there is not enough memory then, either.
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
     try {
       this.#running = this.#model(request.model);
-      yield* this.#running.generate(request, signal);
-    } catch (error) {
-      if (error instanceof GpuOutOfMemoryError) this.#shrink();
-      throw error;
+      let told: Progress | undefined;
+      try {
+        for await (told of this.#running.generate(request, signal)) yield told;
+        return;
+      } catch (error) {
+        if (!(error instanceof GpuOutOfMemoryError)) throw error;
+        await this.#shrink(error, this.#running, sizesOf(request));
+        // In bands the rows below those that were told could differ from them by a level.
+        if (told?.type === "rows" && told.top + told.rows < outputSize(request).height) throw error;
+        yield { type: "again", reason: error.message };
+        yield* this.#again(this.#running, { request, signal, cause: error });
+      }
     } finally {
       this.#running = undefined;
     }
   }
 
-  /** The device has less memory than was thought. */
-  #shrink(): void {
-    const { residency } = this.backend;
-    residency.shrink();
-    for (const model of this.#models.values()) model.forget();
+  async *#again(
+    model: ServedModel,
+    { request, signal, cause }: { request: GenerateRequest; signal: AbortSignal; cause: GpuOutOfMemoryError },
+  ): AsyncGenerator<Progress> {
+    try {
+      yield* model.generate(request, signal);
+    } catch (error) {
+      if (error instanceof GpuOutOfMemoryError) await this.#shrink(error);
+      // The size was not refused as long as memory was thought to suffice.
+      if (error instanceof RefusedError) {
+        throw new GpuOutOfMemoryError(`${cause.message}: ${error.message}`, cause.held);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * The device has less memory than was thought: beyond what it held when it had no more, nothing is asked of it again,
+   * unless pictures of the default size need it, or those of `sizes`, which are yet to be tried.
+   */
+  async #shrink({ held }: GpuOutOfMemoryError, model = this.standard, sizes: readonly Size[] = []): Promise<void> {
+    const { residency, device } = this.backend, { standard } = this;
+    residency.shrink(held);
+    residency.clear();
+    for (const each of this.#models.values()) each.forget();
+    residency.grow(neededBytes(standard.model, standard.info.model.defaults));
+    for (const size of sizes) residency.grow(neededBytes(model.model, size));
+    await device.idle().catch(() => {}); // until then WebGPU keeps what was destroyed; errors that followed are no news
     this.config.log(
       `${this.info.adapter.name} is out of memory: ${formatBytes(residency.budget)} of it are used from now on`,
     );

@@ -36,7 +36,10 @@ function* needs(
 }
 
 /** Bytes of device memory without which no picture of this size is made: the largest stage's. */
-export function neededBytes(model: StableDiffusion, height: number, width: number): number {
+export function neededBytes(
+  model: StableDiffusion,
+  { height, width }: { height: number; width: number },
+): number {
   return Math.max(...Array.from(needs(model, height, width), ({ bytes }) => bytes));
 }
 

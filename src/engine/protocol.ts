@@ -120,6 +120,8 @@ export type JobEvent =
   /** Milliseconds by stage: text, encode, denoise, decode, and so on. */
   | { type: "stage"; id: string } & StageTime
   | { type: "done"; id: string; timing: Record<string, number> }
+  /** The device had not enough memory: the job is begun again, with less of it, and all its events come anew. */
+  | { type: "again"; id: string; reason: string }
   | { type: "cancelled"; id: string }
   | { type: "failed"; id: string; error: EngineFailure };
 
@@ -129,6 +131,8 @@ export type FromWorker =
   | { type: "memory"; report: MemoryReport }
   | { type: "described"; id: string; info: ModelInfo }
   | { type: "undescribed"; id: string; error: EngineFailure }
-  /** The engine could not start, or its device is gone: every job not yet answered has failed. */
+  /** The engine could not start. */
   | { type: "unready"; error: EngineFailure }
+  /** The device is gone: no job will be answered any more. */
+  | { type: "lost"; error: EngineFailure }
   | JobEvent;

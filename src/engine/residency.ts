@@ -85,10 +85,14 @@ export class Residency {
     return this.#budget;
   }
 
-  /** Frees everything after the device had no more memory: from now on a little less than was in use is all there is. */
-  shrink(): void {
-    this.#budget = Math.floor(Math.min(this.#budget, triedShare * Math.max(this.memory.used, this.memory.full)));
-    this.clear();
+  /** After the device had no more memory beside `held` bytes: from now on a little less than those are all there is. */
+  shrink(held: number): void {
+    this.#budget = Math.floor(Math.min(this.#budget, triedShare * held));
+  }
+
+  /** Makes the budget `bytes` at least, which it had before it shrank. */
+  grow(bytes: number): void {
+    this.#budget = Math.max(this.#budget, bytes);
   }
 
   /** What is on the device, least recently used first. */

@@ -2,7 +2,6 @@
 import { basename, resolve } from "node:path";
 import type { ModelFolder } from "../checkpoint/folder.ts";
 import { openModel } from "../checkpoint/model.ts";
-import { GpuOutOfMemoryError } from "../gpu/errors.ts";
 import {
   createTrajectory,
   defaultEta,
@@ -172,8 +171,7 @@ export class ServedModel implements Disposable {
       }
       yield { type: "done", timing: this.pipeline.stages.sums };
     } catch (error) {
-      // A plan may be half made: the next job makes its own. What was in use when memory ran out the engine wants to see.
-      if (!(error instanceof GpuOutOfMemoryError)) this.pipeline.clear();
+      this.pipeline.clear(); // a plan may be half made: the next job makes its own
       throw error;
     } finally {
       this.model.backend.residency.unpin();

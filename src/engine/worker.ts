@@ -57,7 +57,7 @@ async function start({ keepAlive: wanted = Infinity, ...options }: StartOptions)
     engine.backend.residency.changed = report;
     report();
     rest(keepAlive);
-    engine.device.lost.then((error) => scope.postMessage({ type: "unready", error: failure(error) }));
+    engine.device.lost.then((error) => scope.postMessage({ type: "lost", error: failure(error) }));
     scope.postMessage({ type: "ready", info: engine.info });
   } catch (error) {
     scope.postMessage({ type: "unready", error: failure(error) });
@@ -93,7 +93,8 @@ async function run(id: string, request: GenerateRequest, signal: AbortSignal): P
       scope.postMessage(event, event.type === "rows" ? [event.bytes.buffer] : []);
     }
   } catch (error) {
-    scope.postMessage({ type: "failed", id, error: failure(error) });
+    await new Promise((resolve) => setTimeout(resolve, 0)); // errors that follow from a loss may come before it
+    if (!engine?.device.isLost) scope.postMessage({ type: "failed", id, error: failure(error) });
   }
 }
 

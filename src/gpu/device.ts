@@ -58,7 +58,7 @@ export class Device implements Disposable {
     readonly subgroupSize: number,
     readonly weightStorage: WeightStorage,
   ) {
-    this.memory = new Memory(gpu);
+    this.memory = new Memory(gpu, (error) => this.#fail(error));
     if (this.timestamps) this.clock = new GpuClock(this);
     this.lost = gpu.lost.then((info) => {
       this.#lost ??= new DeviceLostError(
@@ -68,9 +68,7 @@ export class Device implements Disposable {
     });
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
-      const error = typed((event as GPUUncapturedErrorEvent).error);
-      if (error instanceof GpuOutOfMemoryError) this.memory.ranOut();
-      this.#uncaptured ??= error;
+      this.#fail(this.#typed((event as GPUUncapturedErrorEvent).error));
     });
   }
 
@@ -87,6 +85,11 @@ export class Device implements Disposable {
   /** Bytes of the largest buffer that a kernel can see whole. */
   get maxBinding(): number {
     return Math.min(this.gpu.limits.maxStorageBufferBindingSize, this.gpu.limits.maxBufferSize);
+  }
+
+  /** Whether it is gone; {@link lost} says why. */
+  get isLost(): boolean {
+    return this.#lost !== undefined;
   }
 
   /** Throws what went wrong since the last call, if anything did: WebGPU reports errors late and out of line. */
@@ -116,15 +119,22 @@ export class Device implements Disposable {
     return this.#pipelines.size;
   }
 
+  /** Keeps the first error, which others follow from; what could not be allocated is always one. */
+  #fail(error: Error): void {
+    const isCause = error instanceof GpuOutOfMemoryError && !(this.#uncaptured instanceof GpuOutOfMemoryError);
+    if (!this.#uncaptured || isCause) this.#uncaptured = error;
+  }
+
+  #typed(error: GPUError): Error {
+    const first = error.message.split("\n\n")[0].trim();
+    if (error instanceof GPUOutOfMemoryError) return new GpuOutOfMemoryError(first, this.memory.used);
+    return new GpuValidationError(first);
+  }
+
   [Symbol.dispose](): void {
     this.#pipelines.clear();
     this.gpu.destroy();
   }
-}
-
-function typed(error: GPUError): Error {
-  const first = error.message.split("\n\n")[0].trim();
-  return error instanceof GPUOutOfMemoryError ? new GpuOutOfMemoryError(first) : new GpuValidationError(first);
 }
 
 /** A sentence for people without an adapter. */

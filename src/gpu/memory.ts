@@ -1,4 +1,5 @@
 /** The account of a device's memory: WebGPU says neither what there is nor what is used. */
+import { GpuOutOfMemoryError } from "./errors.ts";
 
 /** What device memory is spent on. */
 export const memoryKinds = ["weights", "slots", "named", "staging"] as const;
@@ -16,24 +17,22 @@ export class Memory {
   readonly #bytes: Record<MemoryKind, number> = { weights: 0, slots: 0, named: 0, staging: 0 };
   #used = 0;
   #peak = 0;
-  #full = 0;
+  readonly #failed: (error: GpuOutOfMemoryError) => void;
 
-  constructor(gpu: GPUDevice) {
+  /** `failed` hears of what could not be allocated, soon after. */
+  constructor(gpu: GPUDevice, failed: (error: GpuOutOfMemoryError) => void) {
     this.#gpu = gpu;
+    this.#failed = failed;
   }
 
   /** Makes a buffer; {@link free} ends it. `copies`: bytes that WebGPU itself holds to fill it, counted with it. */
   buffer(kind: MemoryKind, descriptor: GPUBufferDescriptor, { copies = 0 } = {}): GPUBuffer {
-    const buffer = this.#gpu.createBuffer(descriptor);
-    this.#hold(buffer, kind, descriptor.size + copies);
-    return buffer;
+    return this.#hold(kind, descriptor.size + copies, descriptor.label, () => this.#gpu.createBuffer(descriptor));
   }
 
   /** Makes a texture that takes `bytes`; {@link free} ends it. */
   texture(kind: MemoryKind, descriptor: GPUTextureDescriptor, bytes: number): GPUTexture {
-    const texture = this.#gpu.createTexture(descriptor);
-    this.#hold(texture, kind, bytes);
-    return texture;
+    return this.#hold(kind, bytes, descriptor.label, () => this.#gpu.createTexture(descriptor));
   }
 
   /** Destroys what was made here; a second time does nothing. */
@@ -56,25 +55,29 @@ export class Memory {
     return this.#peak;
   }
 
-  /** Bytes held when the device last had no more; 0 where that never was. */
-  get full(): number {
-    return this.#full;
-  }
-
-  /** The device has no more: whoever asked may free what it holds before anyone looks. */
-  ranOut(): void {
-    this.#full = this.#used;
-  }
-
   /** Bytes held now by what they are for. */
   get bytes(): Readonly<Record<MemoryKind, number>> {
     return { ...this.#bytes };
   }
 
-  #hold(resource: GPUBuffer | GPUTexture, kind: MemoryKind, bytes: number): void {
+  #hold<Resource extends GPUBuffer | GPUTexture>(
+    kind: MemoryKind,
+    bytes: number,
+    label: string | undefined,
+    create: () => Resource,
+  ): Resource {
+    const held = this.#used;
+    this.#gpu.pushErrorScope("out-of-memory");
+    const resource = create();
+    this.#gpu.popErrorScope().then((error) => {
+      if (!error) return;
+      const message = `The GPU has no ${bytes} bytes for ${label || kind} beside the ${held} in use`;
+      this.#failed(new GpuOutOfMemoryError(message, held));
+    }, () => {}); // a lost device has no scopes
     this.#held.set(resource, { kind, bytes });
     this.#bytes[kind] += bytes;
     this.#used += bytes;
     this.#peak = Math.max(this.#peak, this.#used);
+    return resource;
   }
 }

@@ -105,18 +105,19 @@ export function createApp(
   app.get("/health/live", (c) => c.json({ status: "live" }));
   app.get("/health/ready", (c) => c.json(...readiness(engine, queue)));
   app.get("/health", (c) => {
-    const [ready, status] = readiness(engine, queue);
-    return c.json({ live: true, ...ready }, status);
+    const [ready, ...rest] = readiness(engine, queue);
+    return c.json({ live: true, ...ready }, ...rest);
   });
 
   app.get("/metrics", (c) => {
     const { length, capacity } = queue, { rss: residentBytes } = Deno.memoryUsage();
     const ready = readiness(engine, queue)[1] === 200;
     c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
-    return c.body(metricsOf({ ready, queue: { length, capacity }, memory: engine.memory, residentBytes }));
+    const { memory, faults } = engine;
+    return c.body(metricsOf({ ready, queue: { length, capacity }, memory, faults, residentBytes }));
   });
 
-  const loaded = () => engine.status.state === "ready" ? engine.status.info.model.name : undefined;
+  const loaded = () => "info" in engine.status ? engine.status.info.model.name : undefined;
   app.route("/v1/models", modelRoutes(() => models(), loaded));
 
   for (const path of ["/health", "/health/live", "/health/ready", "/metrics"]) {
@@ -147,14 +148,17 @@ function shapeOf(path: string): ErrorShape {
   return /^\/(hf|models)(\/|$)/.test(path) ? "huggingface" : "native";
 }
 
-/** What `/health/ready` says, and its status: 200 where a job would be taken. */
-function readiness(engine: Engine, queue: Queue): [Record<string, unknown>, 200 | 503] {
+/** What `/health/ready` says, its status, 200 where a picture can be made, and its headers. */
+function readiness(engine: Engine, queue: Queue): [Record<string, unknown>, 200 | 503, Record<string, string>] {
   const held = { length: queue.length, capacity: queue.capacity };
-  const { status } = engine;
-  if (status.state === "loading") return [{ status: "loading", queue: held }, 503];
-  if (status.state === "failed") return [{ status: "failed", error: status.error.message, queue: held }, 503];
+  const { status } = engine, soon = { "retry-after": "5" };
+  if (status.state === "loading") return [{ status: "loading", queue: held }, 503, soon];
+  if (status.state === "failed") return [{ status: "failed", error: status.error.message, queue: held }, 503, {}];
+  if (status.state === "recovering") {
+    return [{ status: "recovering", error: status.error.message, queue: held }, 503, soon];
+  }
   const { info } = status;
   const { memory } = engine, state = memory?.used ? "loaded" : "idle"; // idle: the next job brings its weights back
   const said = { status: queue.draining ? "draining" : "ready", state, ...info, memory, queue: held };
-  return [said, queue.draining ? 503 : 200];
+  return [said, queue.draining ? 503 : 200, {}];
 }

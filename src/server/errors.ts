@@ -38,7 +38,9 @@ const engineStatus: Record<EngineError["code"], number> = {
   invalid_request: 400,
   internal: 500,
   device_lost: 503,
+  device_hung: 503,
   out_of_memory: 503,
+  engine_failed: 503,
 };
 /** Fields whose value names something: an unknown name is something that is not found. */
 const namingFields = ["model", "sampler", "scheduler", "sampler_name", "sd_model_checkpoint"];
@@ -142,14 +144,10 @@ function answerTo(error: unknown): Answer {
     return { status: 503, code: "draining", message, headers: retryAfter(error.retryAfterMs) };
   }
   if (error instanceof EngineError) {
-    const status = engineStatus[error.code];
-    return {
-      status,
-      code: error.code,
-      message,
-      param: error.field,
-      headers: status === 503 ? retryAfter(10_000) : {},
-    };
+    const status = engineStatus[error.code], headers = status === 503 ? retryAfter(10_000) : {};
+    // The request was tried twice already, and ended the device each time: clients are not to send it on their own.
+    if (error.code === "device_lost" || error.code === "device_hung") headers["x-should-retry"] = "false";
+    return { status, code: error.code, message, param: error.field, headers };
   }
   if (error.name === "AbortError") return { status: clientLeft, code: "client_left", message };
   return { status: 500, code: "internal", message: `The server failed: ${message}` };

@@ -39,6 +39,10 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
   app.get("/health/live", (c) => c.body(null));
   app.get("/health/ready", (c) => {
     readyInfo(engine);
+    if (engine.status.state === "recovering") {
+      const message = "The GPU failed and is opened anew, a few seconds from now would do";
+      throw new Refusal("not_ready", message, { "retry-after": "5" });
+    }
     if (jobs.draining) throw new Refusal("not_ready", "The server is stopping, another one would do");
     return c.body(null);
   });

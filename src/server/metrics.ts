@@ -1,4 +1,5 @@
 /** What is counted, in the text format of Prometheus (version 0.0.4). */
+import type { FaultCounts } from "../engine/client.ts";
 import type { MemoryReport } from "../engine/protocol.ts";
 
 /** One family of samples. */
@@ -16,6 +17,7 @@ export interface Measured {
   queue: { length: number; capacity: number };
   /** Absent until the engine is ready. */
   memory?: MemoryReport;
+  faults: Readonly<FaultCounts>;
   /** Bytes of this process in memory. */
   residentBytes: number;
 }
@@ -28,18 +30,28 @@ export function metricsOf(measured: Measured): string {
   }).join("");
 }
 
-function familiesOf({ ready, queue, memory, residentBytes }: Measured): Family[] {
-  const gauge = (name: string, help: string, value: number): Family => ({
+function familiesOf({ ready, queue, memory, faults, residentBytes }: Measured): Family[] {
+  const one = (type: Family["type"]) => (name: string, help: string, value: number): Family => ({
     name,
     help,
-    type: "gauge",
+    type,
     samples: [{ value }],
   });
-  const families = [
+  const gauge = one("gauge"), counter = one("counter");
+  const { recoveries, retries, ...kinds } = faults;
+  const families: Family[] = [
     gauge("sd_ready", "Whether a picture can be made.", Number(ready)),
     gauge("sd_queue_jobs", "Jobs held, the running one included.", queue.length),
     gauge("sd_queue_capacity", "Jobs held at most.", queue.capacity),
     gauge("process_resident_memory_bytes", "Bytes of this process in memory.", residentBytes),
+    {
+      name: "sd_engine_faults_total",
+      help: "How often the device or the engine's Worker failed, by how.",
+      type: "counter",
+      samples: Object.entries(kinds).map(([kind, value]) => ({ labels: { kind }, value })),
+    },
+    counter("sd_engine_recoveries_total", "How often the engine went on with another device and Worker.", recoveries),
+    counter("sd_job_retries_total", "Jobs that were begun again after such a failure.", retries),
   ];
   if (!memory) return families;
   const { budget, peak, bytes, residents, evictions } = memory;
@@ -59,12 +71,7 @@ function familiesOf({ ready, queue, memory, residentBytes }: Measured): Family[]
     type: "gauge",
     samples: residents.map(({ name, bytes }) => ({ labels: { name }, value: bytes })),
   });
-  families.push({
-    name: "sd_evictions_total",
-    help: "How often something was given up to make room.",
-    type: "counter",
-    samples: [{ value: evictions }],
-  });
+  families.push(counter("sd_evictions_total", "How often something was given up to make room.", evictions));
   return families;
 }
 

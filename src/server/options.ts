@@ -47,6 +47,15 @@ export const settings = {
     absent: 300_000,
     shown: "5m",
   }),
+  gpuTimeout: time({
+    value: "TIME",
+    help:
+      "how long a GPU may say nothing in a job, or ten of its slowest steps where that is longer, before it counts as " +
+      "hung and is opened anew; `-1` for ever",
+    absent: 120_000,
+    shown: "2m",
+    seconds: 1,
+  }),
   queue: whole({
     value: "NUMBER",
     help: "jobs held at once, the running one included",

@@ -38,9 +38,14 @@ export function whole<T>(
   };
 }
 
-/** Milliseconds of a time like "5m"; Infinity below zero. */
-export function time({ absent, ...told }: Told & { absent: number }): Setting<number> {
-  return { ...told, absent, parse: parseDuration, would: "a time like 5m, 30s, 0 or -1 for ever" };
+/** Milliseconds of a time like "5m", `seconds` at the least; Infinity below zero. */
+export function time({ absent, seconds = 0, ...told }: Told & { absent: number; seconds?: number }): Setting<number> {
+  const parse = (text: string) => {
+    const ms = parseDuration(text);
+    return ms === undefined || ms < 1000 * seconds ? undefined : ms;
+  };
+  const would = `a time like 5m, 30s, ${seconds === 0 ? "0" : `from ${seconds}s on,`} or -1 for ever`;
+  return { ...told, absent, parse, would };
 }
 
 /** Bytes of a size like "2GiB". */

@@ -38,10 +38,11 @@ export interface Env {
   };
 }
 
-/** The engine's facts once it is ready. @throws Refusal, or the EngineError that it failed with */
+/** The engine's facts once it is ready; a job that is taken while it recovers waits. @throws Refusal, or the EngineError that it failed with */
 export function readyInfo(engine: Engine): EngineInfo {
   switch (engine.status.state) {
     case "ready":
+    case "recovering":
       return engine.status.info;
     case "failed":
       throw engine.status.error;

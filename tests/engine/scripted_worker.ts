@@ -1,37 +1,35 @@
 /// <reference lib="deno.worker" />
-/** A Worker that speaks the engine's protocol and does what the prompt says, to show what the real one rarely does. */
-import type { FromWorker, ToWorker } from "../../src/engine/protocol.ts";
+/**
+ * A Worker that speaks the engine's protocol and does what the model and the prompt say, to show what the real one rarely does.
+ * Which of several Workers of one engine it is it learns by the budget that the one before it reported.
+ */
+import type { FromWorker, JobEvent, ToWorker } from "../../src/engine/protocol.ts";
 import { info } from "../server/fake_engine.ts";
 
 const send = (message: FromWorker) => self.postMessage(message);
 
 const names = ["read", "ffi", "env", "net", "run", "sys", "write"] as const;
 
+/** How many Workers there were before this one. */
+let life = 0;
+
 self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.type) {
     case "start":
-      send({ type: "log", message: `loading ${message.options.model}` });
-      if (message.options.model === "permissions") {
-        for (const name of names) {
-          send({ type: "log", message: `${name} ${Deno.permissions.querySync({ name }).state}` });
-        }
-      }
-      if (message.options.model === "missing") {
-        send({ type: "unready", error: { code: "internal", message: "There is no such model" } });
-      } else send({ type: "ready", info });
+      life = message.options.budget ?? 0;
+      send({
+        type: "memory",
+        report: { budget: life + 1, used: 0, peak: 0, bytes: zero, residents: [], evictions: 0 },
+      });
+      start(message.options.model);
       return;
-    case "generate": {
-      const { id, request } = message;
-      send({ type: "started", id, truncatedTokens: 3 });
-      if (request.prompt === "crash") setTimeout(() => (undefined as unknown as () => void)());
-      if (request.prompt === "lose") send({ type: "unready", error: { code: "device_lost", message: "It fell off" } });
-      if (request.prompt === "fail") send({ type: "failed", id, error: { code: "out_of_memory", message: "Too big" } });
-      if (request.prompt === "finish") send({ type: "done", id, timing: { denoise: 5 } });
+    case "generate":
+      generate(message.id, message.request.prompt);
       return;
-    }
     case "describe": {
       const { id, model: name } = message;
-      if (name !== "other") {
+      if (name === "lose" && life === 0) send({ type: "lost", error: { code: "device_lost", message: "It fell off" } });
+      else if (name !== "other" && name !== "lose") {
         send({ type: "undescribed", id, error: { code: "invalid_request", message: "There is no such model" } });
       } else send({ type: "described", id, info: { ...info, model: { ...info.model, name } } });
       return;
@@ -41,3 +39,47 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
       return;
   }
 };
+
+const zero = { weights: 0, slots: 0, named: 0, staging: 0 };
+
+function start(model: string): void {
+  send({ type: "log", message: `loading ${model}` });
+  if (model === "permissions") {
+    for (const name of names) send({ type: "log", message: `${name} ${Deno.permissions.querySync({ name }).state}` });
+  }
+  const isUnready = model === "missing" || model === "doomed" && life > 0 || model === "slow" && life % 4 > 0;
+  if (isUnready) send({ type: "unready", error: { code: "internal", message: "There is no such model" } });
+  else if (model === "moved" && life === 1) send({ type: "ready", info: { ...info, precision: "f16" } });
+  else if (model !== "stuck" || life !== 1) send({ type: "ready", info });
+}
+
+/** `PROMPT` or `WHAT AFTER [always]`: the device is lost, or the Worker fails, after so many events, in the first life or in all. */
+function generate(id: string, prompt: string): void {
+  const [what, after, always] = prompt.split(" "), ends = always !== undefined || life === 0;
+  if (what === "fail") return send({ type: "failed", id, error: { code: "out_of_memory", message: "Too big" } });
+  for (const [i, event] of [...eventsOf(id)].entries()) {
+    if (i === Number(after) && ends) {
+      if (what === "lose") send({ type: "lost", error: { code: "device_lost", message: "It fell off" } });
+      if (what === "crash") setTimeout(() => (undefined as unknown as () => void)());
+      if (what === "again" && life === 0) {
+        send({ type: "again", id, reason: "It is full" });
+        for (const event of eventsOf(id)) send(event);
+      }
+      return; // and hangs, where that is all
+    }
+    send(event);
+  }
+}
+
+function* eventsOf(id: string): Generator<JobEvent> {
+  yield { type: "started", id, truncatedTokens: 3 };
+  const pixels = new Uint8Array([life, life, life]);
+  for (let step = 1; step <= 2; step++) {
+    yield { type: "step", id, step, steps: 2, ms: 1 };
+    for (let image = 0; image < 2; image++) yield { type: "preview", id, image, step, width: 1, height: 1, pixels };
+  }
+  for (const [image, top] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
+    yield { type: "rows", id, image, top, rows: 1, bytes: new Uint8Array([0, image, top, life]) };
+  }
+  yield { type: "done", id, timing: { denoise: 5 } };
+}

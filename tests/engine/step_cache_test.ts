@@ -112,7 +112,7 @@ Deno.test("a cache goes with guidance in a part of the run, stages, masks, secon
 
 Deno.test("what is kept is accounted: it stays under the tightest budget, and is refused where there is no room for it", async () => {
   const { model } = engine.standard, size = { images: 1, width: 64, height: 64 }, wide = { ...size, images: 4 };
-  const budget = neededBytes(model, 128, 128),
+  const budget = neededBytes(model, { height: 128, width: 128 }),
     open = (budget: number) =>
       Engine.open({
         ...{ model: fileURLToPath(new URL("../../weights/tiny", import.meta.url)), precision: "f32", budget },

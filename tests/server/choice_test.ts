@@ -75,6 +75,8 @@ const memory = {
   evictions: 4,
 };
 
+const { faults } = new FakeEngine();
+
 Deno.test("/metrics gives memory by kind and by component as Prometheus reads it", async () => {
   using server = serve();
   server.engine.memory = memory;
@@ -100,7 +102,7 @@ Deno.test("/metrics gives memory by kind and by component as Prometheus reads it
 });
 
 Deno.test("every line of the metrics is a comment or a sample, and every sample's family is described once", () => {
-  const page = metricsOf({ ready: false, queue: { length: 1, capacity: 2 }, memory, residentBytes: 5 });
+  const page = metricsOf({ ready: false, queue: { length: 1, capacity: 2 }, memory, faults, residentBytes: 5 });
   assert.ok(page.endsWith("\n"));
   const described = new Set<string>();
   for (const line of page.trimEnd().split("\n")) {
@@ -113,7 +115,10 @@ Deno.test("every line of the metrics is a comment or a sample, and every sample'
       assert.ok(described.has(name), name);
     }
   }
-  assert.equal(metricsOf({ ready: false, queue: { length: 0, capacity: 1 }, residentBytes: 1 }).match(/device/), null);
+  assert.equal(
+    metricsOf({ ready: false, queue: { length: 0, capacity: 1 }, faults, residentBytes: 1 }).match(/device_memory/),
+    null,
+  );
 });
 
 Deno.test("/health says whether weights are on the device, and what its memory is used for", async () => {

@@ -1,6 +1,12 @@
 /** An engine that a test drives by hand, event by event, in place of the Worker; its pictures are real filtered rows. */
-import { type Engine, EngineError, type EngineStatus, type JobProgress } from "../../src/engine/client.ts";
-import type { EngineFailure, EngineInfo, MemoryReport, ModelInfo } from "../../src/engine/protocol.ts";
+import {
+  type Engine,
+  EngineError,
+  type EngineStatus,
+  type FaultCounts,
+  type JobProgress,
+} from "../../src/engine/client.ts";
+import type { EngineInfo, MemoryReport, ModelInfo } from "../../src/engine/protocol.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
 import { filterRows } from "../png/filter_rows.ts";
 
@@ -62,7 +68,7 @@ export class FakeJob {
     this.controller.close();
   }
 
-  fail(error: EngineFailure): void {
+  fail(error: Pick<EngineError, "code" | "message" | "field">): void {
     this.controller.error(new EngineError(error.code, error.message, error.field));
   }
 
@@ -88,6 +94,14 @@ export class FakeEngine implements Engine {
   readonly ready = Promise.resolve(info);
   status: EngineStatus = { state: "ready", info };
   memory: MemoryReport | undefined;
+  faults: FaultCounts = {
+    device_lost: 0,
+    device_hung: 0,
+    worker_crashed: 0,
+    out_of_memory: 0,
+    recoveries: 0,
+    retries: 0,
+  };
   readonly jobs: FakeJob[] = [];
   /** Models that can be asked for beside the first, by name. */
   readonly others = new Map<string, ModelInfo>();

@@ -20,6 +20,7 @@ Deno.test("options have defaults, the environment is before them and the command
     openMetrics: false,
     requireGpu: false,
     drainTimeout: 600_000,
+    gpuTimeout: 120_000,
     logFormat: "text",
     logLevel: "info",
     logPrompts: false,
@@ -42,6 +43,7 @@ Deno.test("options have defaults, the environment is before them and the command
     CORS_ORIGINS: "https://a.example,http://localhost:3000",
     OPEN_METRICS: "1",
     DRAIN_TIMEOUT: "-1",
+    GPU_TIMEOUT: "30s",
     LOG_FORMAT: "json",
     LOG_LEVEL: "warn",
     LOG_PROMPTS: "true",
@@ -63,6 +65,7 @@ Deno.test("options have defaults, the environment is before them and the command
     corsOrigins: ["https://a.example", "http://localhost:3000"],
     openMetrics: true,
     drainTimeout: Infinity,
+    gpuTimeout: 30_000,
     logFormat: "json",
     logLevel: "warn",
     logPrompts: true,
@@ -80,6 +83,11 @@ Deno.test("--help asks for help, whatever else is there", () => {
 Deno.test("what makes no sense is a UsageError that names the flag or the variable", () => {
   const cases: [args: string[], env: Record<string, string>, message: RegExp][] = [
     [["--port", "65536"], {}, /^Cannot use --port "65536", a whole number from 0 to 65535 would do$/],
+    [
+      ["--gpu-timeout", "500ms"],
+      {},
+      /^Cannot use --gpu-timeout "500ms", a time like 5m, 30s, from 1s on, or -1 .* would do$/,
+    ],
     [["--queue", "0"], {}, /^Cannot use --queue "0", a whole number from 1 to 100000 would do$/],
     [[], { PORT: "eighty" }, /^Cannot use PORT "eighty", /],
     [[], { API_KEYS: "x", RATE_LIMIT: "0" }, /^Cannot use RATE_LIMIT "0", a whole number from 1 to \d+ would do$/],

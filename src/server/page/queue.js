@@ -19,6 +19,7 @@ async function state() {
     const { live, status, model, adapter, queue, error } = await response.json();
     if (!live || status === "failed") return `The server cannot make pictures: ${error}`;
     if (status === "loading") return "The model is loading…";
+    if (status === "recovering") return "The GPU failed and is started again…";
     if (status === "draining") return "The server is stopping";
     const { length, capacity } = queue;
     const held = length === 0 ? "nothing queued" : `${length} of ${capacity} places of the queue taken`;
