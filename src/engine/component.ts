@@ -1,9 +1,10 @@
 /** A network of a model whose weights come to the device when they are needed, and go when others need the room. */
 import type { ComponentTensors } from "../checkpoint/component.ts";
 import type { Module } from "../nn/module.ts";
-import { checkWeights, loadWeights, stagedBytes, type Weights, weightsBytes } from "./load.ts";
+import { checkWeights, loadWeights, stagedBytes } from "./load.ts";
 import type { Backend } from "./model.ts";
 import { Resident } from "./residency.ts";
+import { type Weights, weightsBytes } from "./weights.ts";
 
 export class Component<Network extends Module = Module> extends Resident {
   /** Bytes that its weights take on the device. */
@@ -26,7 +27,7 @@ export class Component<Network extends Module = Module> extends Resident {
 
   /** What {@link load} takes beside the weights while it runs. */
   get staging(): number {
-    return stagedBytes(this.network);
+    return stagedBytes(this.network, this.#backend.target);
   }
 
   /** @throws {WeightsError} when the file's tensors are not the network's; reads headers alone. */

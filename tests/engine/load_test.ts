@@ -2,7 +2,9 @@ import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { openComponent } from "../../src/checkpoint/component.ts";
 import { type TensorData, writeSafetensors } from "../../src/checkpoint/write.ts";
-import { loadWeights, type Weights } from "../../src/engine/load.ts";
+import { loadWeights } from "../../src/engine/load.ts";
+import { packPairs } from "../../src/engine/pack.ts";
+import { type Weights, weightsBytes } from "../../src/engine/weights.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { Parameter, type ParameterLayout, type Target } from "../../src/graph/graph.ts";
@@ -65,6 +67,32 @@ async function contents({ resource }: Parameter, type: "f32" | "f16", count: num
   return [...new Numbers(await readBuffer(device, buffer, 0, count * bytes)).subarray(0, count)];
 }
 
+/** Textures by their labels, which are parameters' names. */
+const textures = new Map<string, GPUTexture>();
+const createTexture = device.gpu.createTexture.bind(device.gpu);
+device.gpu.createTexture = (descriptor) => {
+  const texture = createTexture(descriptor);
+  textures.set(texture.label, texture);
+  return texture;
+};
+
+/** The words of a parameter's texture, texels row by row. */
+async function wordsOf(name: string): Promise<Uint32Array> {
+  const texture = textures.get(name)!, { width, height, format } = texture;
+  const row = width * (format === "rgba16float" ? 8 : 16), bytesPerRow = Math.ceil(row / 256) * 256;
+  const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST, encoder = device.gpu.createCommandEncoder();
+  const buffer = device.gpu.createBuffer({ size: bytesPerRow * height, usage });
+  encoder.copyTextureToBuffer({ texture }, { buffer, bytesPerRow }, [width, height]);
+  device.gpu.queue.submit([encoder.finish()]);
+  const words = new Uint32Array(await readBuffer(device, buffer, 0, bytesPerRow * height));
+  buffer.destroy();
+  if (bytesPerRow === row) return words;
+  return Uint32Array.from(
+    { length: row / 4 * height },
+    (_, i) => words[Math.floor(4 * i / row) * bytesPerRow / 4 + i % (row / 4)],
+  );
+}
+
 const { fround } = Math;
 const half = (value: number) => new Float16Array([value])[0];
 
@@ -120,6 +148,55 @@ Deno.test("parameters of more than one batch and tensors of more than one piece 
   }
   strictEqual(weights.bytes, [...expected.values()].reduce((sum, { data }) => sum + 4 * data.length, 0));
 });
+
+if (device.weightStorage === "texture" && device.f16) {
+  const paired: Target = { ...halves, weightStorage: "texture", subgroupSize: device.subgroupSize };
+
+  Deno.test("textures of more batches than are in flight, packed by host and device in turns, have every word", async () => {
+    const parameters: Record<string, Parameter> = {},
+      tensors: Record<string, TensorData> = {},
+      sources = ["f16", "bf16"] as const;
+    const numbers = Float32Array.from({ length: 2048 * 1030 * 8 }, (_, i) => i * 7919 % 251 - 125);
+    const shapes = [[2048, 1032], [1030, 2048], [4, 8], [128, 24, 3, 3], [8, 4096], [2048, 8000]];
+    for (let i = 0; i < 24; i++) {
+      const shape = shapes[i % shapes.length],
+        dtype = sources[i % 5 === 3 ? 1 : 0],
+        singles = numbers.subarray(0, elements(shape));
+      parameters[`weight_${i}`] = new Parameter(shape, "matmul");
+      tensors[`weight_${i}`] = {
+        dtype,
+        shape,
+        data: dtype === "f16" ? Float16Array.from(singles) : f32ToBf16(singles),
+      };
+    }
+    using weights = await load(parameters, tensors, paired);
+    strictEqual(weights.bytes, weightsBytes(new Layer(parameters), paired));
+    for (const [name, { shape }] of Object.entries(parameters)) {
+      const [out, inner, ...rest] = shape, taps = elements(rest), out4 = Math.ceil(out / 4);
+      const expected = new Uint32Array(taps * inner / 2 * out4 * 4), words = await wordsOf(name);
+      const stored = new Uint16Array(Float16Array.from(numbers.subarray(0, elements(shape))).buffer);
+      packPairs(stored, expected, { row0: 0, rows: out, inner, taps, out4 });
+      ok(words.length >= expected.length && expected.every((word, i) => word === words[i]), name);
+    }
+  });
+
+  Deno.test("tables of halves arrive as they are, whether they fill their texture's rows or not", async () => {
+    const shapes = { whole: [512, 16], one: [3, 8], parts: [77, 768], odd: [300, 17] };
+    const parameters = Object.fromEntries(
+      Object.entries(shapes).map(([name, shape]) => [name, new Parameter(shape, "rows")]),
+    );
+    const tables = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, stored(shape, "f16")]));
+    using _weights = await load(
+      parameters,
+      Object.fromEntries(Object.entries(tables).map(([name, { data }]) => [name, data])),
+      paired,
+    );
+    for (const [name, { numbers }] of Object.entries(tables)) {
+      const expected = repackRows(numbers).data, found = new Float16Array((await wordsOf(name)).buffer);
+      deepStrictEqual([...found.subarray(0, expected.length)], [...expected], name);
+    }
+  });
+}
 
 Deno.test("weights count their bytes, and are gone once disposed of", async () => {
   const weight = new Parameter([8, 8], "matmul");

@@ -3,7 +3,6 @@ import packedBuffer from "../../kernels/lib/packed_buffer.wgsl" with { type: "te
 import packedTexture from "../../kernels/lib/packed_texture.wgsl" with { type: "text" };
 import stored from "../../kernels/lib/stored.wgsl" with { type: "text" };
 import packedPairs from "../../kernels/lib/packed_pairs.wgsl" with { type: "text" };
-import repackHalves from "../../kernels/repack_halves.wgsl" with { type: "text" };
 import repackPairs from "../../kernels/repack_pairs.wgsl" with { type: "text" };
 import repackMatmul from "../../kernels/repack_matmul.wgsl" with { type: "text" };
 import repackRows from "../../kernels/repack_rows.wgsl" with { type: "text" };
@@ -55,7 +54,6 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
       }
     }
     const { weightType } = target, format = weightType === "f16" ? "rgba16float" : "rgba32float";
-    for (const TAPS of [1, 9]) add(repack.halves, { TAPS });
     for (const STORED of storedTypes) {
       add(repack.buffer, { Weight: weightType, STORED });
       add(repack.rows, { Weight: weightType, STORED });
@@ -71,7 +69,6 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
 const repack = {
   buffer: new Kernel("repack_matmul", stored + packedBuffer + repackMatmul),
   texture: new Kernel("repack_matmul texture", stored + packedTexture + repackMatmul),
-  halves: new Kernel("repack_halves", repackHalves),
   pairs: new Kernel("repack_pairs", stored + packedPairs + repackPairs),
   rows: new Kernel("repack_rows", stored + packedBuffer + repackRows),
   rowsTexture: new Kernel("repack_rows texture", stored + packedTexture + repackRows),

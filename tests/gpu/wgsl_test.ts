@@ -132,7 +132,6 @@ Deno.test("every kernel numbers its bindings from 0 without a gap, and none has 
     matmul: lib("matmul") + lib("output_vec4") + lib("input_buffer") + lib("weight_buffer"),
     matmul_texture: lib("matmul") + lib("output_words") + lib("weight_pairs_f16"),
     repack: lib("stored") + lib("packed_texture"),
-    repack_halves: "",
     repack_pairs: lib("stored") + lib("packed_pairs"),
   };
   for (const path of files("kernels/")) {

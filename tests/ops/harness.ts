@@ -2,7 +2,8 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { openComponent } from "../../src/checkpoint/component.ts";
 import { type TensorData, writeSafetensors } from "../../src/checkpoint/write.ts";
-import { loadWeights, type Weights } from "../../src/engine/load.ts";
+import { loadWeights } from "../../src/engine/load.ts";
+import type { Weights } from "../../src/engine/weights.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
 import { type Device, openDevice, type WeightStorage } from "../../src/gpu/device.ts";
 import { type Parameter, rowsOf, type StorageType, type Target, type Value, vec4s } from "../../src/graph/graph.ts";

@@ -144,7 +144,10 @@ async function benchLoad(
       ms: warm,
       peers: peers.map((peer, i) => ({ name: short(peer), ms: theirs[i] })),
     },
-    { what: "what the first load took more: kernels compiled", ms: [Math.max(0, first - median(warm))] },
+    {
+      what: "what the first load took more: kernels compiled, memory that the process had not had",
+      ms: [Math.max(0, first - median(warm))],
+    },
   ];
   if (cold.length > 0) results.push({ what: `the same from the disk (${rate(cold)})`, ms: cold });
   return results;

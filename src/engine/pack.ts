@@ -1,0 +1,51 @@
+/** Weights packed on the host, for a device that is the same processor: its driver pays for each load of each lane. */
+
+/** Which rows of a weight [out, in, tap] there are, and what it is packed to. */
+export interface PairsShape {
+  /** The first row, a multiple of 4. */
+  row0: number;
+  rows: number;
+  /** A multiple of 2. */
+  inner: number;
+  taps: number;
+  /** Vec4s of all output channels. */
+  out4: number;
+}
+
+/** Vec4 columns and inputs of a block: its rows stay in the cache, and runs of columns are written together. */
+const blockColumns = 16, blockInputs = 8;
+
+/**
+ * Packs rows of f16 numbers as kernels/repack_pairs.wgsl does, [tap, in / 2, out4]: a texel of four words has two inputs'
+ * 4 output channels, zeros where out is padded. `source` holds the rows alone, `target` all of the weight.
+ */
+export function packPairs(source: Uint16Array, target: Uint32Array, shape: PairsShape): void {
+  const { row0, rows, inner, taps, out4 } = shape, width = inner * taps;
+  if (rows % 4 !== 0) {
+    const padded = new Uint16Array(Math.ceil(rows / 4) * 4 * width);
+    padded.set(source);
+    return packPairs(padded, target, { ...shape, rows: padded.length / width });
+  }
+  const columns = rows / 4, column0 = row0 / 4;
+  for (let k0 = 0; k0 < inner; k0 += blockInputs) {
+    const kEnd = Math.min(k0 + blockInputs, inner);
+    for (let c0 = 0; c0 < columns; c0 += blockColumns) {
+      const cEnd = Math.min(c0 + blockColumns, columns);
+      for (let tap = 0; tap < taps; tap++) {
+        for (let k = k0; k < kEnd; k += 2) {
+          let place = ((tap * inner + k) / 2 * out4 + column0 + c0) * 4;
+          let first = c0 * 4 * width + k * taps + tap;
+          for (let c = c0; c < cEnd; c++) {
+            const second = first + width, third = second + width, fourth = third + width;
+            target[place] = source[first] | source[second] << 16;
+            target[place + 1] = source[third] | source[fourth] << 16;
+            target[place + 2] = source[first + taps] | source[second + taps] << 16;
+            target[place + 3] = source[third + taps] | source[fourth + taps] << 16;
+            place += 4;
+            first += 4 * width;
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/** The GPU memory of parameters: how much each takes, and all of one component's together. */
+import type { Device } from "../gpu/device.ts";
+import { packsPairs, type Parameter, type Target } from "../graph/graph.ts";
+import type { Module } from "../nn/module.ts";
+import { elements } from "../tensor/shape.ts";
+
+const textureWidth = 1024;
+
+/** Of the textures that hold weights: four halves, four floats, or the eight halves of two rows. */
+export type WeightFormat = "rgba16float" | "rgba32float" | "rgba32uint";
+
+/** The GPU memory of one component's parameters. */
+export class Weights implements Disposable {
+  readonly #resources: (GPUBuffer | GPUTexture)[] = [];
+  bytes = 0;
+
+  constructor(readonly device: Device) {}
+
+  buffer(label: string, size: number): GPUBuffer {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+    const buffer = this.device.memory.buffer("weights", { label, size, usage });
+    this.#resources.push(buffer);
+    this.bytes += size;
+    return buffer;
+  }
+
+  /** A storage texture of whole rows for `texels`. */
+  texture(label: string, texels: number, format: WeightFormat): GPUTexture {
+    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST;
+    const bytes = textureBytes(texels, format);
+    const texture = this.device.memory.texture("weights", { label, size: textureSize(texels), format, usage }, bytes);
+    this.#resources.push(texture);
+    this.bytes += bytes;
+    return texture;
+  }
+
+  [Symbol.dispose](): void {
+    for (const resource of this.#resources.splice(0)) this.device.memory.free(resource);
+    this.bytes = 0;
+  }
+}
+
+/** Width and height of a texture of whole rows for `texels`. */
+export function textureSize(texels: number): [width: number, height: number] {
+  return [Math.min(texels, textureWidth), Math.ceil(texels / textureWidth)];
+}
+
+/** Bytes of a texture of whole rows for `texels`. */
+export function textureBytes(texels: number, format: WeightFormat): number {
+  const [width, height] = textureSize(texels);
+  return width * height * (format === "rgba16float" ? 8 : 16);
+}
+
+/** Of a texture whose texels are the four numbers of a vec4. */
+export function textureFormat(type: string): "rgba16float" | "rgba32float" {
+  return type === "f16" ? "rgba16float" : "rgba32float";
+}
+
+/** Numbers in one row: of a matmul weight all of one output channel, of a vector all there are. */
+export function rowElements({ shape, layout }: Parameter): number {
+  return layout === "vector" ? elements(shape) : elements(shape.slice(1));
+}
+
+/** Vec4s of a parameter as it lies on the GPU. */
+export function packedSize4({ layout, shape }: Parameter): number {
+  switch (layout) {
+    case "vector":
+      return Math.ceil(elements(shape) / 4);
+    case "rows":
+      return shape[0] * Math.ceil(elements(shape.slice(1)) / 4);
+    case "matmul":
+      return elements(shape.slice(2)) * Math.ceil(shape[1] / 4) * 4 * Math.ceil(shape[0] / 4);
+    default:
+      return layout satisfies never;
+  }
+}
+
+/** Bytes that a parameter takes on the GPU. */
+export function parameterBytes(parameter: Parameter, target: Target): number {
+  const { weightType, weightStorage } = target;
+  const size4 = packedSize4(parameter), type = parameter.layout === "vector" ? "f32" : weightType;
+  if (packsPairs(parameter, target)) return textureBytes(size4 / 2, "rgba32uint");
+  if (parameter.layout !== "vector" && weightStorage === "texture") return textureBytes(size4, textureFormat(type));
+  return size4 * (type === "f16" ? 8 : 16);
+}
+
+/** Bytes that the parameters of `module` take on the GPU. */
+export function weightsBytes(module: Module, target: Target): number {
+  let bytes = 0;
+  for (const [, parameter] of module.parameters()) bytes += parameterBytes(parameter, target);
+  return bytes;
+}
+
+/**
+ * Whether the host can fill the texture of a parameter, where it is stored in f16: a matmul weight by packing it, a table
+ * by its bytes as they are.
+ */
+export function fillsTexture(parameter: Parameter, target: Target): boolean {
+  if (packsPairs(parameter, target)) return true;
+  return parameter.layout === "rows" && target.weightStorage === "texture" && target.weightType === "f16" &&
+    parameterBytes(parameter, target) === 2 * elements(parameter.shape);
+}
