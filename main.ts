@@ -7,6 +7,7 @@ import { embeddingFolders, listModels, locateModel, ModelNotFoundError } from ".
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
 import { announce } from "./src/server/banner.ts";
+import { Counts } from "./src/server/counts.ts";
 import { KeyRing } from "./src/server/keys.ts";
 import { Log } from "./src/server/log.ts";
 import { help, parseOptions, type ServerOptions, UsageError, variables } from "./src/server/options.ts";
@@ -34,6 +35,7 @@ const engine = createEngine({
 });
 const queue = new Queue({ capacity: options.queue });
 const pictures = new PictureReader();
+const counts = new Counts();
 /** Has jobs given up that are not done in time once the server stops. */
 const stopping = new AbortController();
 /** What is known of files that may be models or embeddings, so that a listing opens none twice. */
@@ -48,12 +50,14 @@ const app = createApp(engine, {
   openMetrics: options.openMetrics,
   weights: weightsIdentity([model, ...(options.vae ? [options.vae] : []), ...embeddingFolders(model, options)]),
   models: () => listModels(options, headers),
+  counts,
   log,
   logPrompts: options.logPrompts,
   stopping: stopping.signal,
   embeddings: () => listEmbeddings(embeddingFolders(model, options), words),
 });
 const server = listen();
+counts.watchLoop();
 Deno.permissions.revokeSync({ name: "net" }); // it listens: nothing here needs to reach anything
 for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGTERM", "SIGINT"] as const) {
   Deno.addSignalListener(signal, stop);

@@ -10,6 +10,7 @@ import { logRequest, observeRequests } from "./access.ts";
 import { errorResponse, type ErrorShape, isUnexpected } from "./errors.ts";
 import { a1111Routes, controlNetRoutes } from "./a1111/routes.ts";
 import { capabilityRoutes } from "./capabilities.ts";
+import { Counts } from "./counts.ts";
 import { docsRoutes } from "./docs/routes.ts";
 import { generateRoutes } from "./generate.ts";
 import { huggingFaceRoutes } from "./huggingface.ts";
@@ -49,6 +50,8 @@ export interface AppOptions {
   origins?: readonly string[];
   /** Whether `/metrics` is answered without a key. */
   openMetrics?: boolean;
+  /** Counts requests and jobs for `/metrics`. */
+  counts?: Counts;
   /** Takes a line for every request, and for what is the programme's own fault. */
   log?: Log;
   /** Whether the log tells what prompts say. */
@@ -69,10 +72,14 @@ export function createApp(
   const { queue, uploads, pictures, writer = new PictureWriter() } = options;
   const { models = listModels, embeddings = () => [], weights = "", results } = options;
   const { log = new Log({ level: "error" }), logPrompts: prompts = false, stopping } = options;
+  const { counts = new Counts() } = options;
   const { keys = new KeyRing([]), rate, origins = [], openMetrics = false } = options;
   const app = new Hono<Env>();
   app.use(requestId());
-  app.use(observeRequests((c, answered) => logRequest(log, c, answered, { prompts })));
+  app.use(observeRequests((c, answered) => {
+    counts.answered(answered);
+    logRequest(log, c, answered, { prompts });
+  }));
   app.use(secure());
   app.use(allowOrigins(origins));
   app.use(async (c, next) => {
@@ -86,7 +93,7 @@ export function createApp(
     (openMetrics && path === "/metrics");
   app.use(requireKey(keys, { isOpen }));
 
-  const jobs = new Jobs({ engine, queue, pictures, log, rate, ...results });
+  const jobs = new Jobs({ engine, queue, pictures, log, rate, follow: (job) => counts.follow(job), ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
   const surface: Surface = { engine, jobs, uploads, writer, models, embeddings, weights, open: keys.isEmpty };
   app.route("/generate", generateRoutes(surface));
@@ -110,11 +117,20 @@ export function createApp(
   });
 
   app.get("/metrics", (c) => {
-    const { length, capacity } = queue, { rss: residentBytes } = Deno.memoryUsage();
+    const { capacity, estimatedMs } = queue, { rss: residentBytes } = Deno.memoryUsage();
+    const { status, memory, faults } = engine, info = "info" in status ? status.info : undefined;
     const ready = readiness(engine, queue)[1] === 200;
     c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
-    const { memory, faults } = engine;
-    return c.body(metricsOf({ ready, queue: { length, capacity }, memory, faults, residentBytes }));
+    const measured = {
+      ready,
+      queue: { capacity, estimatedMs },
+      jobs: jobs.counts,
+      info,
+      memory,
+      faults,
+      residentBytes,
+    };
+    return c.body(metricsOf(measured, counts.families));
   });
 
   const loaded = () => "info" in engine.status ? engine.status.info.model.name : undefined;

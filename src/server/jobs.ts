@@ -49,6 +49,8 @@ export interface JobsOptions {
   /** Most jobs that are known after their end. */
   maxRecords?: number;
   log?: Log;
+  /** Hears of every job that is taken on. */
+  follow?: (job: Job) => void;
   /** Milliseconds since 1970. */
   now?: () => number;
 }
@@ -68,9 +70,10 @@ export class Jobs {
       maxBytes = 256 << 20,
       maxRecords = 2000,
       log = new Log({ level: "error" }),
+      follow = () => {},
       now = Date.now,
     } = options;
-    this.#options = { ...options, ttlMs, maxBytes, maxRecords, log, now };
+    this.#options = { ...options, ttlMs, maxBytes, maxRecords, log, follow, now };
   }
 
   /**
@@ -108,6 +111,7 @@ export class Jobs {
     moved(place.position);
     this.#jobs.set(job.id, job);
     if (order.idempotency) this.#keys.set(keyOf(order)!, { job, digest: order.idempotency.digest });
+    this.#options.follow(job);
     const timer = order.timeoutMs === undefined ? undefined : deadline(job, order.timeoutMs);
     runJob(job, place, this.#options, { files: picture && { picture, mask }, decoded: release }).then(() => {
       clearTimeout(timer);
@@ -149,6 +153,15 @@ export class Jobs {
   /** Milliseconds until all jobs held now are done. */
   get estimatedMs(): number {
     return this.#options.queue.estimatedMs;
+  }
+
+  /** How many jobs wait, and how many run. */
+  get counts(): Record<"queued" | "running", number> {
+    const counts = { queued: 0, running: 0 };
+    for (const { isOver, status } of this.#jobs.values()) {
+      if (!isOver && (status === "queued" || status === "running")) counts[status]++;
+    }
+    return counts;
   }
 
   /** The jobs of an owner that are not over, in the order in which they came. */

@@ -1,20 +1,19 @@
 /** What is counted, in the text format of Prometheus (version 0.0.4). */
+import process from "node:process";
 import type { FaultCounts } from "../engine/client.ts";
-import type { MemoryReport } from "../engine/protocol.ts";
-
-/** One family of samples. */
-interface Family {
-  name: string;
-  help: string;
-  type: "gauge" | "counter";
-  samples: { labels?: Record<string, string>; value: number }[];
-}
+import type { EngineInfo, MemoryReport } from "../engine/protocol.ts";
+import { version } from "../engine/version.ts";
+import { type Family, type Labels, textOf } from "./instruments.ts";
 
 /** What the metrics are made from. */
 export interface Measured {
   /** Whether a picture can be made. */
   ready: boolean;
-  queue: { length: number; capacity: number };
+  queue: { capacity: number; estimatedMs: number };
+  /** Jobs that are not over. */
+  jobs: Readonly<Record<"queued" | "running", number>>;
+  /** Absent until the engine is ready. */
+  info?: EngineInfo;
   /** Absent until the engine is ready. */
   memory?: MemoryReport;
   faults: Readonly<FaultCounts>;
@@ -23,14 +22,11 @@ export interface Measured {
 }
 
 /** The page that `/metrics` answers with. */
-export function metricsOf(measured: Measured): string {
-  return familiesOf(measured).map(({ name, help, type, samples }) => {
-    const lines = samples.map(({ labels = {}, value }) => `${name}${labelsOf(labels)} ${value}`);
-    return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines, ""].join("\n");
-  }).join("");
+export function metricsOf(measured: Measured, counted: readonly Family[] = []): string {
+  return textOf([...familiesOf(measured), ...counted]);
 }
 
-function familiesOf({ ready, queue, memory, faults, residentBytes }: Measured): Family[] {
+function familiesOf({ ready, queue, jobs, info, memory, faults, residentBytes }: Measured): Family[] {
   const one = (type: Family["type"]) => (name: string, help: string, value: number): Family => ({
     name,
     help,
@@ -41,9 +37,23 @@ function familiesOf({ ready, queue, memory, faults, residentBytes }: Measured): 
   const { recoveries, retries, ...kinds } = faults;
   const families: Family[] = [
     gauge("sd_ready", "Whether a picture can be made.", Number(ready)),
-    gauge("sd_queue_jobs", "Jobs held, the running one included.", queue.length),
+    {
+      name: "sd_queue_jobs",
+      help: "Jobs held, by whether they wait or run.",
+      type: "gauge",
+      samples: Object.entries(jobs).map(([state, value]) => ({ labels: { state }, value })),
+    },
     gauge("sd_queue_capacity", "Jobs held at most.", queue.capacity),
+    gauge("sd_queue_wait_seconds", "Until the jobs held now will be done, by estimate.", queue.estimatedMs / 1000),
     gauge("process_resident_memory_bytes", "Bytes of this process in memory.", residentBytes),
+    gauge(
+      "process_start_time_seconds",
+      "When this process started, in seconds since 1970.",
+      performance.timeOrigin / 1000,
+    ),
+    counter("process_cpu_seconds_total", "Processor time of this process.", processorSeconds()),
+    facts("sd_build_info", "The programme and what it runs on.", { version, deno: Deno.version.deno }),
+    ...info ? factsOf(info) : [],
     {
       name: "sd_engine_faults_total",
       help: "How often the device or the engine's Worker failed, by how.",
@@ -75,11 +85,26 @@ function familiesOf({ ready, queue, memory, faults, residentBytes }: Measured): 
   return families;
 }
 
-function labelsOf(labels: Record<string, string>): string {
-  const list = Object.entries(labels).map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, escaped)}"`);
-  return list.length > 0 ? `{${list.join(",")}}` : "";
+function factsOf({ model, adapter, precision, timing }: EngineInfo): Family[] {
+  const { name, backend, software } = adapter;
+  return [
+    facts("sd_adapter_info", "What pictures are made on.", { name, backend, software: `${software}`, precision }),
+    facts("sd_model_info", "The model where a request names none.", { name: model.name }),
+    {
+      name: "sd_start_seconds",
+      help: "What the engine took to start, by stage.",
+      type: "gauge",
+      samples: Object.entries(timing).map(([stage, ms]) => ({ labels: { stage }, value: ms / 1000 })),
+    },
+  ];
 }
 
-function escaped(character: string): string {
-  return character === "\n" ? "\\n" : `\\${character}`;
+/** What is known in words, as labels of a sample that is always 1. */
+function facts(name: string, help: string, labels: Labels): Family {
+  return { name, help, type: "gauge", samples: [{ labels, value: 1 }] };
+}
+
+function processorSeconds(): number {
+  const { user, system } = process.cpuUsage(); // microseconds
+  return (user + system) / 1e6;
 }

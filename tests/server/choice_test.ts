@@ -1,10 +1,9 @@
-/** Requests that name a model, and what the server says of memory. */
+/** Requests that name a model, and what `/health` says of memory. */
 import assert from "node:assert/strict";
 import { parseInfotext } from "../../src/png/infotext.ts";
 import { decode } from "fast-png";
 import { PictureReader } from "../../src/image/read.ts";
 import { createApp } from "../../src/server/app.ts";
-import { metricsOf } from "../../src/server/metrics.ts";
 import { Queue } from "../../src/server/queue.ts";
 import { UploadReader } from "../../src/server/upload.ts";
 import { FakeEngine, info } from "./fake_engine.ts";
@@ -74,52 +73,6 @@ const memory = {
   residents: [{ name: 'tiny "unet"', bytes: 1 }],
   evictions: 4,
 };
-
-const { faults } = new FakeEngine();
-
-Deno.test("/metrics gives memory by kind and by component as Prometheus reads it", async () => {
-  using server = serve();
-  server.engine.memory = memory;
-  const response = await server.app.request("/metrics");
-  assert.equal(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-  const lines = (await response.text()).split("\n");
-  for (
-    const line of [
-      "# TYPE sd_device_memory_bytes gauge",
-      'sd_device_memory_bytes{kind="weights"} 1',
-      'sd_device_memory_bytes{kind="named"} 3',
-      "sd_device_memory_budget_bytes 2147483648",
-      "sd_device_memory_peak_bytes 9",
-      'sd_resident_bytes{name="tiny \\"unet\\""} 1',
-      "# TYPE sd_evictions_total counter",
-      "sd_evictions_total 4",
-      "sd_ready 1",
-      "sd_queue_jobs 0",
-      "sd_queue_capacity 8",
-    ]
-  ) assert.ok(lines.includes(line), line);
-  assert.match(lines.join("\n"), /^process_resident_memory_bytes [1-9]\d+$/m);
-});
-
-Deno.test("every line of the metrics is a comment or a sample, and every sample's family is described once", () => {
-  const page = metricsOf({ ready: false, queue: { length: 1, capacity: 2 }, memory, faults, residentBytes: 5 });
-  assert.ok(page.endsWith("\n"));
-  const described = new Set<string>();
-  for (const line of page.trimEnd().split("\n")) {
-    const [, kind, family] = /^# (HELP|TYPE) (\w+) \S/.exec(line) ?? [];
-    if (kind === "TYPE") {
-      assert.ok(!described.has(family), family);
-      described.add(family);
-    } else if (!kind) {
-      const [, name] = /^(\w+)(?:\{\w+="(?:[^"\\]|\\.)*"\})? \d+$/.exec(line) ?? assert.fail(line);
-      assert.ok(described.has(name), name);
-    }
-  }
-  assert.equal(
-    metricsOf({ ready: false, queue: { length: 0, capacity: 1 }, faults, residentBytes: 1 }).match(/device_memory/),
-    null,
-  );
-});
 
 Deno.test("/health says whether weights are on the device, and what its memory is used for", async () => {
   using server = serve();
