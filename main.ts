@@ -17,6 +17,8 @@ import { UploadReader } from "./src/server/upload.ts";
 
 /** How long slow clients may take to fetch their pictures once the last job is done. */
 const farewellMs = 10_000;
+/** Within so many milliseconds a second signal is the first one again: `deno task` passes on what its whole group was sent. */
+const echoMs = 250;
 
 const options = readOptions();
 const log = new Log({ format: options.logFormat, level: options.logLevel });
@@ -56,6 +58,8 @@ const app = createApp(engine, {
   stopping: stopping.signal,
   embeddings: () => listEmbeddings(embeddingFolders(model, options), words),
 });
+/** When the first signal came, on the clock of `performance`. */
+let stoppedAt = Infinity;
 const server = listen();
 counts.watchLoop();
 Deno.permissions.revokeSync({ name: "net" }); // it listens: nothing here needs to reach anything
@@ -119,7 +123,11 @@ function addressOf({ hostname, port }: Deno.NetAddr): string {
  * second time, ends at once.
  */
 async function stop(): Promise<void> {
-  if (queue.draining) Deno.exit(1);
+  if (queue.draining) {
+    if (performance.now() - stoppedAt < echoMs) return;
+    Deno.exit(1);
+  }
+  stoppedAt = performance.now();
   log.info(`Stopping once ${queue.length} accepted jobs are done; a second signal stops at once`);
   const drained = queue.drain();
   if (!await within(options.drainTimeout, drained)) {
