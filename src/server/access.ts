@@ -72,6 +72,7 @@ export function logRequest(
     ms: tenths(ms),
     code,
     request: c.get("requestId"),
+    trace: c.get("traceId"),
     owner: c.get("owner"),
     ...job && factsOf(job, { prompts }),
   });

@@ -15,6 +15,7 @@ import { docsRoutes } from "./docs/routes.ts";
 import { generateRoutes } from "./generate.ts";
 import { huggingFaceRoutes } from "./huggingface.ts";
 import { jobRoutes } from "./job_routes.ts";
+import type { Job } from "./job.ts";
 import { Jobs, type JobsOptions, stopped } from "./jobs.ts";
 import { KeyRing, requireKey } from "./keys.ts";
 import { kserveRoutes } from "./kserve.ts";
@@ -28,6 +29,7 @@ import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
 import { type Env, notAllowed, type Surface } from "./surface.ts";
+import { traceJob, traceRequests } from "./trace.ts";
 import type { UploadReader } from "./upload.ts";
 
 export interface AppOptions {
@@ -76,6 +78,7 @@ export function createApp(
   const { keys = new KeyRing([]), rate, origins = [], openMetrics = false } = options;
   const app = new Hono<Env>();
   app.use(requestId());
+  app.use(traceRequests());
   app.use(observeRequests((c, answered) => {
     counts.answered(answered);
     logRequest(log, c, answered, { prompts });
@@ -93,7 +96,11 @@ export function createApp(
     (openMetrics && path === "/metrics");
   app.use(requireKey(keys, { isOpen }));
 
-  const jobs = new Jobs({ engine, queue, pictures, log, rate, follow: (job) => counts.follow(job), ...results });
+  const follow = (job: Job) => {
+    counts.follow(job);
+    traceJob(job);
+  };
+  const jobs = new Jobs({ engine, queue, pictures, log, rate, follow, ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
   const surface: Surface = { engine, jobs, uploads, writer, models, embeddings, weights, open: keys.isEmpty };
   app.route("/generate", generateRoutes(surface));

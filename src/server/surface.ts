@@ -33,6 +33,8 @@ export interface Env {
     requestId: string;
     /** Whose request it is, where keys are asked for. */
     owner?: string;
+    /** The trace that it belongs to, where there is one. */
+    traceId?: string;
     /** The job that it handed in. */
     job?: Job;
   };
