@@ -152,7 +152,19 @@ TIME is like 30s, 5m or 1h; BYTES may end in KiB, MiB, GiB, KB, MB or GB.`;
 function lineOf(name: keyof Settings): string {
   const { value = "", help, shown, secret }: Setting<unknown> = settings[name];
   const told = secret ? `${variableOf(name)}=${value}` : `--${flagOf(name)} ${value}`;
-  return `  ${told.padEnd(27)} ${help.replaceAll("`", "")}${shown === undefined ? "" : ` [${shown}]`}`;
+  const said = `${help.replaceAll("`", "")}${shown === undefined ? "" : ` [${shown}]`}`;
+  return `  ${told.padEnd(27)} ${linesOf(said, 70).join(`\n${" ".repeat(30)}`)}`;
+}
+
+/** A text in lines of at most so many characters, broken between words. */
+function linesOf(text: string, most: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= most) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /**
