@@ -8,13 +8,13 @@ import { benchMerging } from "./bench/merging.ts";
 import { benchFull, fullGroups, type FullOptions } from "./bench/full.ts";
 import { printProfile } from "./bench/profile.ts";
 import { benchPictures, make } from "./bench/pictures.ts";
-import { benchStepCache } from "./bench/step_cache.ts";
 import { benchEventLoop, benchFirstPicture } from "./bench/server.ts";
+import { benchWays, comparisons } from "./bench/ways.ts";
 
 const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
        deno task bench --memory [--gpu INDEX|NAME]
        deno task bench --merging [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
-       deno task bench --step-cache [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
+       deno task bench --step-cache|--cfg-interval|--previews [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
        deno task bench --full [--sizes N,N] [--precision f32|f16] [--peer KIND=PATH …] [--gpu …] [--runs N] [--only TEXT] [--profile]
 
   --model       by name or folder (default: MODEL, else ${defaultModel})
@@ -23,6 +23,8 @@ const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--ru
   --only TEXT   first, pictures or loop: only that; with --full ${fullGroups.join(", ")}
   --profile     where the time of a step and of the decoder goes, by kernel and workgroups, beside the roofline
   --step-cache  what the request's field step_cache saves, and what it does to pictures
+  --cfg-interval  the same of cfg_start and cfg_end
+  --previews    what previews cost
   --memory      memory of a picture at Stable Diffusion 1.5's size, whose weights are written to .cache first
   --merging     what token merging gains and costs: time and error of pictures at three ratios and sizes
 
@@ -54,7 +56,8 @@ interface CommandLine {
   profile: boolean;
   memory: boolean;
   merging: boolean;
-  stepCache: boolean;
+  /** What {@link comparisons} are asked for. */
+  compared: (keyof typeof comparisons)[];
   /** What --full asks for. */
   full?: FullOptions;
 }
@@ -81,6 +84,8 @@ function parse(args: string[]): CommandLine | undefined {
         memory: flag,
         merging: flag,
         "step-cache": flag,
+        "cfg-interval": flag,
+        previews: flag,
         help: flag,
       },
       ...{ full: flag, sizes: text, precision: text, peer: { type: "string", multiple: true } },
@@ -89,7 +94,7 @@ function parse(args: string[]): CommandLine | undefined {
   if (values.help) return undefined;
   const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false } = values;
   const { memory = false, merging = false } = values;
-  const stepCache = values["step-cache"] ?? false;
+  const compared = (Object.keys(comparisons) as (keyof typeof comparisons)[]).filter((name) => values[name]);
   if (!/^[1-9]\d{0,5}$/.test(runs)) {
     throw new UsageError(`Cannot use --runs ${JSON.stringify(runs)}, a whole number from 1 would do`);
   }
@@ -101,7 +106,7 @@ function parse(args: string[]): CommandLine | undefined {
   const modelsDir = Deno.env.get("MODELS_DIR");
   const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
   const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
-  return { model, gpu, runs: Number(runs), only, profile, memory, merging, stepCache, full };
+  return { model, gpu, runs: Number(runs), only, profile, memory, merging, compared, full };
 }
 
 /** What --full and the flags that need it ask for; undefined without it. */
@@ -145,8 +150,9 @@ async function bench(args: string[]): Promise<number> {
     await benchMemory(commandLine.gpu);
   } else if (commandLine.merging) {
     await benchMerging(commandLine.model, commandLine.gpu, commandLine.runs);
-  } else if (commandLine.stepCache) {
-    await benchStepCache(commandLine.model, commandLine.gpu, commandLine.runs);
+  } else if (commandLine.compared.length > 0) {
+    const ways = Object.assign({}, ...commandLine.compared.map((name) => comparisons[name]));
+    await benchWays(commandLine.model, commandLine.gpu, commandLine.runs, ways);
   } else if (commandLine.full) {
     try {
       const results = await benchFull(commandLine.full);

@@ -10,7 +10,7 @@ import type { Progress } from "./served_model.ts";
 import type { Noise } from "./noise.ts";
 import { cutMask, inpaintChannels, latentMask, refill, shrinkMask, toUnit } from "./start.ts";
 import type { GenerateRequest } from "./request.ts";
-import { outputSize, plainGuidance, upscalers } from "./tasks.ts";
+import { isPreviewed, outputSize, plainGuidance, upscalers } from "./tasks.ts";
 import type { Trajectory } from "../samplers/step.ts";
 
 /** What the passes of a request share. */
@@ -41,7 +41,10 @@ export async function* makeBatch(
   making: Making,
   { first, images, step: done, steps }: { first: number; images: number; step: number; steps: number },
 ): AsyncGenerator<Progress, boolean> {
-  const { pipeline, request, signal, trajectories } = making, { hires } = request;
+  const { pipeline, request, signal, trajectories } = making, { hires, previews = 0 } = request;
+  /** For a pass that begins after so many steps of the batch. */
+  const previewed = (before: number) =>
+    previews > 0 ? (step: number) => isPreviewed(before + step, stepsOf(trajectories), previews) : undefined;
   const tell = async function* (pass: AsyncGenerator<StepEvent, Canvas>): AsyncGenerator<Progress, Canvas | undefined> {
     let next = await pass.next();
     for (; !next.done; next = await pass.next()) {
@@ -56,11 +59,11 @@ export async function* makeBatch(
     yield* stagesOf(pipeline);
     return next.value;
   };
-  let canvas = yield* tell(pipeline.denoise(await firstPass(making, images)));
+  let canvas = yield* tell(pipeline.denoise({ ...await firstPass(making, images), isPreviewed: previewed(0) }));
   if (!canvas) return true;
   if (hires) {
     const input = await secondPass(making, canvas, trajectories[1]);
-    canvas = yield* tell(pipeline.denoise(input));
+    canvas = yield* tell(pipeline.denoise({ ...input, isPreviewed: previewed(trajectories[0].steps.length) }));
     if (!canvas) return true;
   }
   for (let i = 0; i < images; i++) {
@@ -87,8 +90,8 @@ async function firstPass(making: Making, images: number): Promise<PipelineInput>
   const { pipeline, request, common, trajectories: [trajectory] } = making;
   const { width, height, tiling, tokenMerging } = request;
   const size: CanvasSize = { images, width, height, tiling, tokenMerging }, noise = making.noise(size, trajectory);
-  const { guidance = plainGuidance, previews, stepCache } = request;
-  const input: PipelineInput = { ...common, ...size, trajectory, guidance, previews, stepCache, noise };
+  const { guidance = plainGuidance, stepCache } = request;
+  const input: PipelineInput = { ...common, ...size, trajectory, guidance, stepCache, noise };
   const { initImage, initSize, mask, inpaint } = request, { unet, vae } = pipeline.model;
   const shape = latentShape(pipeline.model, size), reads = unet.config.in_channels > shape[3];
   if (initSize && initImage) {
@@ -141,14 +144,13 @@ async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory
     for (const { pixels } of pictures) parts.push(await pipeline.encode(toUnit(pixels), { ...size, images: 1 }));
     initial = join(parts);
   }
-  const { guidance = plainGuidance, previews, stepCache } = request;
+  const { guidance = plainGuidance, stepCache } = request;
   const input: PipelineInput = {
     ...common,
     ...again,
     ...size,
     trajectory,
     guidance,
-    previews,
     stepCache,
     initial,
     noise: making.noise(size, trajectory),

@@ -15,7 +15,7 @@ import { fitMatrix, fittedSide, knownMatrix, unpackPixels } from "./preview.ts";
 import { Stages } from "./stages.ts";
 import { mixNoise, sampleMoments } from "./start.ts";
 import { type PromptInput, StepText } from "./step_text.ts";
-import { type Guidance, isGuided, isPreviewed, plainGuidance } from "./tasks.ts";
+import { type Guidance, isGuided, plainGuidance } from "./tasks.ts";
 
 /** What to make. */
 export interface PipelineInput extends CanvasSize, PromptInput {
@@ -34,8 +34,8 @@ export interface PipelineInput extends CanvasSize, PromptInput {
   /** What a U-Net for inpainting reads beside latents, [images, height, width, 1 + channels]. */
   extra?: Float32Array;
   guidance?: Guidance;
-  /** How many previews there are, spread evenly over the steps. */
-  previews?: number;
+  /** After which steps, from 0, there are previews. */
+  isPreviewed?: (step: number) => boolean;
   /**
    * The next draw of standard normals for all pictures, [images, channels, height, width] as torch orders them. Asked
    * for in the reference's order: with a picture first the posterior's; then the start's; then one a stochastic step.
@@ -69,7 +69,7 @@ export class Pipeline implements Disposable {
   readonly #canvases = new Map<string, Canvas>();
   /** How long the stages of the last run took. */
   stages: Stages;
-  /** From latents to colours. */
+  /** From latents to colours, once it is known or fitted. */
   #matrix?: Float32Array;
 
   constructor(readonly model: StableDiffusion) {
@@ -101,6 +101,7 @@ export class Pipeline implements Disposable {
   /** Runs text, start and all steps; the final latents stay in the canvas. Yields after each step. */
   async *denoise(input: PipelineInput, timings?: Timings): AsyncGenerator<StepEvent, Canvas> {
     this.model.backend.residency.unpin(); // what a pass before this one made is given in `input`
+    if (input.isPreviewed) await this.fitPreviews(); // its decoder may need the room that steps will have
     const canvas = this.canvas(input), { trajectory: { steps }, guidance = plainGuidance } = input;
     const text = await this.stages.time("text", () => StepText.encode(canvas, input));
     const places = placeHistory(steps, HISTORY_SLOTS);
@@ -110,13 +111,11 @@ export class Pipeline implements Disposable {
     for (const [i, step] of steps.entries()) {
       const began = performance.now(), guided = text.halves === 2 && isGuided(i, steps.length, guidance);
       await this.#step(text, input, { call: i, step, place: places[i], guided, timings });
-      if (input.inpaint?.rule === "renoised") {
-        await this.#blend(canvas, steps[i + 1]?.level ?? { signal: 1, noise: 0 });
-      } else if (input.inpaint && i + 1 === steps.length) await this.#blend(canvas, { signal: 1, noise: 0 });
-      const previews = isPreviewed(i, steps.length, input.previews ?? 0)
-        ? await this.#preview(canvas, step, places[i], steps[i + 1].level, input.prediction)
-        : undefined;
-      await this.model.backend.device.idle();
+      const isLast = i + 1 === steps.length, levelAfter = isLast ? { signal: 1, noise: 0 } : steps[i + 1].level;
+      if (input.inpaint && (isLast || input.inpaint.rule === "renoised")) await this.#blend(canvas, levelAfter);
+      const previews = input.isPreviewed?.(i)
+        ? await this.#preview(canvas, step, places[i], levelAfter, input.prediction)
+        : await this.model.backend.device.idle();
       const ms = performance.now() - began;
       sum += ms;
       yield { step: i + 1, steps: steps.length, ms, ...(previews && { previews }) };
@@ -158,16 +157,23 @@ export class Pipeline implements Disposable {
     plan.run();
   }
 
-  /** The colours of what a row took for the clean latents, or of the latents after it where its history holds something else. */
+  /**
+   * The colours of what a row took for the clean latents, or of the latents after it where its history holds something else.
+   * Waits for the step with what it reads.
+   */
   async #preview(canvas: Canvas, step: Step, { slot }: Place, after: Level, prediction: Prediction = "epsilon") {
     const clean = cleanPrediction(prediction, step.level), isClean = isClose(step, clean);
-    const matrix = this.#matrix ??= await this.#fitMatrix(), scale = Math.hypot(after.signal, after.noise);
-    // After what may have made other plans leave.
+    const matrix = await this.fitPreviews(), scale = Math.hypot(after.signal, after.noise);
     const [images, height, width] = canvas.latentShape, plan = await canvas.preview(isClean ? "history" : "latents");
     plan.write("matrix", isClean ? matrix : matrix.map((weight, i) => i < matrix.length - 4 ? weight / scale : weight));
-    plan.run();
     const words = height * Math.ceil(width / 4) * 4, first = isClean ? slot * images * words : 0;
-    const bytes = await readBuffer(this.model.backend.device, plan.buffer("preview"), 4 * first, 4 * images * words);
+    const bytes = await readBuffer(
+      this.model.backend.device,
+      plan.buffer("preview"),
+      4 * first,
+      4 * images * words,
+      (encoder) => plan.encode(encoder),
+    );
     return Array.from({ length: images }, (_, i): Preview => ({
       width,
       height,
@@ -175,17 +181,18 @@ export class Pipeline implements Disposable {
     }));
   }
 
-  /** The matrix of previews: published for this VAE, or fitted to one picture of random latents. */
-  async #fitMatrix(): Promise<Float32Array> {
-    const { config, scale } = this.model.vae, known = knownMatrix(config);
-    if (known) return known;
+  /** The matrix of previews, the first time: published for this VAE, or fitted to one picture of random latents. */
+  async fitPreviews(): Promise<Float32Array> {
+    const { config, scale } = this.model.vae;
+    this.#matrix ??= knownMatrix(config);
+    if (this.#matrix) return this.#matrix;
     const canvas = new Canvas(this.model, { images: 1, height: fittedSide * scale, width: fittedSide * scale });
     try {
       const plan = await canvas.decode(), { latent_channels: channels } = config;
       const latents = gaussian({ seed: 0, rng: "cpu", shape: [fittedSide ** 2, channels] })();
       plan.write("code", latents);
       plan.run();
-      return fitMatrix(latents, await plan.read("image"), channels, scale);
+      return this.#matrix = fitMatrix(latents, await plan.read("image"), channels, scale);
     } finally {
       canvas[Symbol.dispose]();
     }

@@ -324,7 +324,7 @@ export class ServedModel implements Disposable {
 
   /**
    * Drivers compile a kernel when it first runs, so both ways to begin and all other stages run once at the default
-   * size: image-to-image with guidance, then text-to-image without.
+   * size: image-to-image with guidance, then text-to-image without. What previews are made by is fitted, too.
    */
   async warm(): Promise<void> {
     const { width, height } = this.info.model.defaults;
@@ -346,6 +346,7 @@ export class ServedModel implements Disposable {
     for (const each of [fromPicture, { ...request, guidanceScale: 1 }]) {
       for await (const _ of this.generate(each, AbortSignal.any([]))) { /* the picture is nobody's */ }
     }
+    await this.pipeline.fitPreviews();
   }
 
   /** Forgets which sizes run and how: the device's budget is another now. */

@@ -92,7 +92,7 @@ export function taskFields({ multiple, maxSide }: { multiple: number; maxSide: n
       1,
       "Every so many calls the whole U-Net is run, else its outermost layers alone; 1 for all",
     ),
-    previews: field(whole({ min: 0, max: 150 }), 0, "Small pictures on the way, spread evenly over the steps"),
+    previews: field(whole({ min: 0, max: 150 }), 0, "Small pictures on the way, spread evenly over all steps"),
   };
 }
 

@@ -176,11 +176,12 @@ export class Plan implements Disposable {
   run(timings?: Timings): void {
     const encoder = this.device.gpu.createCommandEncoder();
     if (timings) this.#runTimed(encoder, timings);
-    else this.#runFast(encoder);
+    else this.encode(encoder);
     this.device.gpu.queue.submit([encoder.finish()]);
   }
 
-  #runFast(encoder: GPUCommandEncoder): void {
+  /** Records all dispatches, for a submit that has more to do. */
+  encode(encoder: GPUCommandEncoder): void {
     const span = this.device.clock?.next(), lastPass = this.launches.findLastIndex(({ copies }) => copies.length > 0);
     let pass = encoder.beginComputePass({ timestampWrites: span?.begin({ last: lastPass < 0 }) });
     for (const [i, { copies, pipeline, bindGroup, workgroups }] of this.launches.entries()) {

@@ -148,6 +148,43 @@ Deno.test("previews are small, evenly spread, no picture's bytes, and look like 
   ok(difference < 60, `the last one is off by ${difference.toFixed(1)} levels`);
 });
 
+Deno.test("previews are spread over both passes of every picture, and none is waited for beside its step", async () => {
+  const small = { ...base, steps: 4, width: 64, height: 64, n: 2, enable_hr: true, hr_scale: 1.5, strength: 0.5 };
+  let waits = 0;
+  const counted = <Args extends unknown[], Result>(wait: (...args: Args) => Result) =>
+    function (this: unknown, ...args: Args): Result {
+      waits++;
+      return wait.apply(this, args);
+    };
+  const [queue, buffer] = [GPUQueue.prototype, GPUBuffer.prototype],
+    { onSubmittedWorkDone } = queue,
+    { mapAsync } = buffer;
+  const waited = async (fields: Record<string, unknown>) => {
+    waits = 0;
+    return { ...await make(engine, fields), waits };
+  };
+  try {
+    queue.onSubmittedWorkDone = counted(onSubmittedWorkDone);
+    buffer.mapAsync = counted(mapAsync);
+    const without = await waited(small);
+    ok(without.waits > 6, `${without.waits} waits`);
+    for (const fields of [{}, { step_cache: 2 }, { token_merging_ratio: 0.5 }, { sampler: "dpmpp_2m_sde" }]) {
+      const { previews, waits, steps } = await waited({ ...small, ...fields, previews: 2 });
+      const bare = Object.keys(fields).length ? await waited({ ...small, ...fields }) : without;
+      const due = Array.from({ length: steps }, (_, i) => i).filter((i) => isPreviewed(i, steps, 2));
+      deepStrictEqual(
+        previews.map(({ step, image, width }) => [step, image, width]),
+        due.flatMap((i) => [0, 1].map((image) => [i + 1, image, i < steps - 2 ? 8 : 12])),
+        JSON.stringify(fields),
+      );
+      strictEqual(waits, bare.waits, JSON.stringify(fields));
+    }
+  } finally {
+    Object.assign(queue, { onSubmittedWorkDone });
+    Object.assign(buffer, { mapAsync });
+  }
+});
+
 Deno.test("guidance can be rescaled, held below a threshold, and left out of a part of the run", async () => {
   const fields = { ...base, steps: 6, cfg_scale: 12, width: 64, height: 64 };
   const [usual] = (await make(engine, fields)).pictures, seen = new Set<string>();

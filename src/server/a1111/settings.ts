@@ -80,10 +80,17 @@ export class Settings {
       into.set("clip_skip", values.CLIP_stop_at_last_layers, "CLIP_stop_at_last_layers");
     }
     const every = values.show_progress_every_n_steps;
-    if (every > 0) into.prefer("previews", Math.floor((Number(into.fields.get("steps")) - 1) / every) || 0);
+    if (every > 0) into.prefer("previews", Math.min(150, Math.floor((stepsOf(into.fields) - 1) / every) || 0));
     if (values.eta_noise_seed_delta !== 0) into.set("eta_noise_seed_delta", values.eta_noise_seed_delta);
     if (values.token_merging_ratio !== 0) into.set("token_merging_ratio", values.token_merging_ratio);
   }
+}
+
+/** Steps of a picture's passes. */
+function stepsOf(fields: ReadonlyMap<string, unknown>): number {
+  const steps = Number(fields.get("steps"));
+  if (!fields.get("enable_hr")) return steps;
+  return steps + Math.floor((Number(fields.get("hr_second_pass_steps")) || steps) * Number(fields.get("strength")));
 }
 
 /** A model's name, without the ending and the hash that titles have. */
