@@ -4,6 +4,7 @@ import { type Chunk, chunksOf, type EmbeddedWord, emptyChunk, type Words } from 
 import { composedPromptsOf } from "../prompt/compose.ts";
 import { type Emphasis, emphasise } from "../prompt/emphasis.ts";
 import { scheduleOf } from "../prompt/schedule.ts";
+import { joined } from "../tensor/join.ts";
 
 /** How prompts are read: with A1111's syntax, or word for word and up to 77 tokens, as diffusers does. */
 export type PromptSyntax = "a1111" | "plain";
@@ -33,6 +34,8 @@ export interface PromptOptions {
   firstPass?: number;
   /** Whether the prompt may be composed of several: a negative one may not. */
   composed?: boolean;
+  /** How many chunks its texts may have together, each text counted with what it is filled up with; any number where absent. */
+  mostChunks?: number;
   /** Words whose vectors are not the text encoder's own. */
   embedded?: readonly (EmbeddedWord & { values: Float32Array })[];
 }
@@ -49,12 +52,31 @@ export function tokensPlan(ids: ArrayLike<number>, { skip = 0, truncated = 0 } =
   return { parts, emphasis: "none", skip, vectors: new Map(), truncated };
 }
 
-/** Reads a prompt. */
+/** A prompt's texts are too many and too long to be kept in memory. */
+export class PromptTooLongError extends RangeError {
+  override name = "PromptTooLongError";
+  constructor(readonly mostChunks: number) {
+    super(`A prompt's texts have more than ${mostChunks} chunks together`);
+  }
+}
+
+/**
+ * Reads a prompt.
+ * @throws {PromptTooLongError} when its texts have more chunks than may be.
+ */
 export function planPrompt(
   prompt: string,
   tokenizer: PromptTokenizer,
-  { syntax = "a1111", emphasis = "original", skip = 0, calls, firstPass, composed = true, embedded = [] }:
-    PromptOptions,
+  {
+    syntax = "a1111",
+    emphasis = "original",
+    skip = 0,
+    calls,
+    firstPass,
+    composed = true,
+    embedded = [],
+    mostChunks = Infinity,
+  }: PromptOptions,
 ): PromptPlan {
   if (syntax === "plain") {
     const { ids, truncated } = tokenizer.encode(prompt);
@@ -62,19 +84,29 @@ export function planPrompt(
   }
   const segments = (text: string) => emphasis === "none" ? [{ text, weight: 1 }] : segmentsOf(text);
   const known = new Map<string, Chunk[]>();
+  let count = 0, texts = 0;
+  const check = (chunks: number) => {
+    if (chunks > mostChunks) throw new PromptTooLongError(mostChunks);
+  };
   const chunks = (text: string) => {
-    const found = known.get(text) ?? chunksOf(segments(text), tokenizer, embedded);
-    known.set(text, found);
+    let found = known.get(text);
+    if (!found) {
+      known.set(text, found = chunksOf(segments(text), tokenizer, embedded));
+      check(count += found.length);
+    }
     return found;
   };
   const parts = (composed ? composedPromptsOf(prompt) : [{ text: prompt, weight: 1 }]).map(({ text, weight }) => {
     const entries = scheduleOf(text, { steps: calls, firstPass });
     const schedule = entries.map(({ until, text }) => ({ until, chunks: chunks(text) }));
+    texts += new Set(entries.map(({ text }) => text)).size;
     // A1111 fills shorter texts of a schedule up with empty chunks.
     const most = Math.max(...schedule.map(({ chunks }) => chunks.length)), empty = emptyChunk(tokenizer);
     const filled = (chunks: Chunk[]) => [...chunks, ...Array<Chunk>(most - chunks.length).fill(empty)];
     return { weight, schedule: schedule.map(({ until, chunks }) => ({ until, chunks: filled(chunks) })) };
   });
+  // All parts will be as long as the longest.
+  check(texts * Math.max(...parts.map(({ schedule }) => schedule[0].chunks.length)));
   const vectors = new Map(embedded.map(({ name, values }) => [name, values]));
   return { parts, emphasis, skip, vectors, truncated: 0 };
 }
@@ -119,15 +151,12 @@ export async function encodePrompts(plans: readonly PromptPlan[], encode: Encode
   function weigh(schedule: PromptPlan["parts"][number]["schedule"], plan: PromptPlan) {
     const texts = Map.groupBy(schedule, ({ chunks }) => textKey(chunks));
     const contexts = new Map<string, Context>();
-    const rows = [...texts].map(([key, entries]) => ({ key, count: entries.length, chunks: entries[0].chunks }));
-    const weighted = rows.map(({ count, chunks }) =>
-      chunks.map((chunk) => ({ states: states.get(keyOf(chunk, plan))!.slice(), weights: chunk.weights, count }))
-    );
-    for (const i of rows[0].chunks.keys()) emphasise(weighted.map((chunks) => chunks[i]), plan.emphasis);
-    for (const [i, { key, chunks }] of rows.entries()) {
-      const tokens = chunks.reduce((sum, { tokens }) => sum + tokens.length, 0);
-      contexts.set(key, { states: joined(weighted[i].map(({ states }) => states)), tokens });
-    }
+    const rows = [...texts].map(([key, { length: count, 0: { chunks } }]) => {
+      const whole = joined(chunks.map((chunk) => states.get(keyOf(chunk, plan))!)), size = whole.length / chunks.length;
+      contexts.set(key, { states: whole, tokens: chunks.reduce((sum, { tokens }) => sum + tokens.length, 0) });
+      return chunks.map(({ weights }, i) => ({ states: whole.subarray(i * size, (i + 1) * size), weights, count }));
+    });
+    for (const i of rows[0].keys()) emphasise(rows.map((chunks) => chunks[i]), plan.emphasis);
     return schedule.map(({ until, chunks }) => ({ until, context: contexts.get(textKey(chunks))! }));
   }
 }
@@ -166,14 +195,4 @@ function chunkKey({ tokens, vectors }: Chunk): string {
 /** Texts that differ in weights alone are different. */
 function textKey(chunks: readonly Chunk[]): string {
   return chunks.map((chunk) => `${chunkKey(chunk)} ${chunk.weights}`).join(";");
-}
-
-function joined(pieces: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -11,10 +11,12 @@ import { type Backend, createBackend } from "./model.ts";
 import type { EngineInfo, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 import { formatBytes } from "./residency.ts";
-import { type Progress, RefusedError, ServedModel } from "./served_model.ts";
+import { RefusedError } from "./refused.ts";
+import { type Progress, ServedModel } from "./served_model.ts";
 import { outputSize } from "./tasks.ts";
 
-export { type Progress, RefusedError } from "./served_model.ts";
+export { RefusedError } from "./refused.ts";
+export type { Progress } from "./served_model.ts";
 
 /** What to load, where. */
 export interface EngineConfig {

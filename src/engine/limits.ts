@@ -55,20 +55,25 @@ export function whyTooLarge(model: StableDiffusion, height: number, width: numbe
   }
 }
 
-/** Prompts as far as the memory of steps depends on them: tokens of the longest, and calls of the U-Net where a step takes several. */
+/** What the memory of steps depends on beside the size of pictures. */
 export interface StepLength {
+  /** Tokens of the longest prompt. */
   tokens: number;
+  /** Calls of the U-Net where a step takes several, else 0. */
   parts: number;
+  /** Whether each call's hidden states are kept between steps. */
+  cached?: boolean;
 }
 
-/** Why a cache between steps cannot be kept for pictures of this size, or undefined: as {@link whyTooLarge}. */
-export function whyNotCached(
+/** Why steps of this length cannot be run for pictures of this size, or undefined: as {@link whyTooLarge}. */
+export function whyTooLong(
   model: StableDiffusion,
   size: CanvasSize,
-  { tokens, parts }: StepLength,
+  { tokens, parts, cached = false }: StepLength,
 ): string | undefined {
-  const { budget } = model.backend.residency, step = recordStep(model, size, { halves: 2, tokens }, { cache: "keep" });
-  const need = needOf(model, size, step), bytes = need.bytes + parts * cacheBytes(model, size, 1);
+  const { budget } = model.backend.residency;
+  const step = recordStep(model, size, { halves: 2, tokens }, cached ? { cache: "keep" } : {});
+  const need = needOf(model, size, step), bytes = need.bytes + (cached ? parts * cacheBytes(model, size, 1) : 0);
   return need.problem ?? (bytes > budget ? `the U-Net's step ${overBudget(bytes, budget)}` : undefined);
 }
 

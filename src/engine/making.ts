@@ -5,6 +5,7 @@ import type { Picture } from "../image/picture.ts";
 import { filterRows } from "../png/filter.ts";
 import { latentShape } from "./canvas.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
+import { turn } from "./turn.ts";
 import { channelsLast, type Pipeline, type PipelineInput, type StepEvent } from "./pipeline.ts";
 import type { Progress } from "./served_model.ts";
 import type { Noise } from "./noise.ts";
@@ -12,6 +13,7 @@ import { cutMask, inpaintChannels, latentMask, refill, shrinkMask, toUnit } from
 import type { GenerateRequest } from "./request.ts";
 import { isPreviewed, outputSize, plainGuidance, upscalers } from "./tasks.ts";
 import type { Trajectory } from "../samplers/step.ts";
+import { joined } from "../tensor/join.ts";
 
 /** What the passes of a request share. */
 export interface Making {
@@ -45,17 +47,24 @@ export async function* makeBatch(
   /** For a pass that begins after so many steps of the batch. */
   const previewed = (before: number) =>
     previews > 0 ? (step: number) => isPreviewed(before + step, stepsOf(trajectories), previews) : undefined;
+  /** What is awaited, or undefined where the signal ended it. */
+  const unlessCancelled = <Result>(awaited: Promise<Result>) =>
+    awaited.catch((error) => {
+      if (signal.aborted && error === signal.reason) return undefined;
+      throw error;
+    });
   const tell = async function* (pass: AsyncGenerator<StepEvent, Canvas>): AsyncGenerator<Progress, Canvas | undefined> {
-    let next = await pass.next();
-    for (; !next.done; next = await pass.next()) {
+    let next = await unlessCancelled(pass.next());
+    for (; next && !next.done; next = await unlessCancelled(pass.next())) {
       const { previews = [], ms } = next.value;
       yield { type: "step", step: ++done, steps, ms };
       for (const [i, preview] of previews.entries()) {
         yield { type: "preview", image: first + i, step: done, ...preview };
       }
-      await turn(); // so that a cancellation that has arrived is heard
+      await turn();
       if (signal.aborted) return undefined;
     }
+    if (!next) return undefined;
     yield* stagesOf(pipeline);
     return next.value;
   };
@@ -90,8 +99,8 @@ async function firstPass(making: Making, images: number): Promise<PipelineInput>
   const { pipeline, request, common, trajectories: [trajectory] } = making;
   const { width, height, tiling, tokenMerging } = request;
   const size: CanvasSize = { images, width, height, tiling, tokenMerging }, noise = making.noise(size, trajectory);
-  const { guidance = plainGuidance, stepCache } = request;
-  const input: PipelineInput = { ...common, ...size, trajectory, guidance, stepCache, noise };
+  const { guidance = plainGuidance, stepCache } = request, { signal } = making;
+  const input: PipelineInput = { ...common, ...size, trajectory, guidance, stepCache, noise, signal };
   const { initImage, initSize, mask, inpaint } = request, { unet, vae } = pipeline.model;
   const shape = latentShape(pipeline.model, size), reads = unet.config.in_channels > shape[3];
   if (initSize && initImage) {
@@ -142,7 +151,7 @@ async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory
     }
     const parts: Float32Array[] = [];
     for (const { pixels } of pictures) parts.push(await pipeline.encode(toUnit(pixels), { ...size, images: 1 }));
-    initial = join(parts);
+    initial = joined(parts);
   }
   const { guidance = plainGuidance, stepCache } = request;
   const input: PipelineInput = {
@@ -154,6 +163,7 @@ async function secondPass(making: Making, canvas: Canvas, trajectory: Trajectory
     stepCache,
     initial,
     noise: making.noise(size, trajectory),
+    signal: making.signal,
   };
   const shape = latentShape(pipeline.model, size);
   if (pipeline.model.unet.config.in_channels > shape[3]) {
@@ -170,19 +180,4 @@ async function* rowsOf(pipeline: Pipeline, canvas: Canvas, request: GenerateRequ
   if (!overlay) return yield* pipeline.scanlines(canvas);
   const { width, height } = outputSize(request), pasted = paste(await pipeline.picture(canvas), overlay);
   yield { top: 0, rows: height, bytes: filterRows(pasted.pixels, width) };
-}
-
-function join(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-/** Lets messages that have arrived be handled. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -13,38 +13,29 @@ import {
   UnsupportedScheduleError,
 } from "../samplers/mod.ts";
 import type { Prediction } from "../samplers/step.ts";
+import { joined } from "../tensor/join.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
-import { type CanvasSize, latentShape, needOf } from "./canvas.ts";
-import { planPrompt, type PromptOptions, type PromptPlan } from "./conditioning.ts";
+import { type CanvasSize, latentShape } from "./canvas.ts";
+import { planPrompt, type PromptOptions, type PromptPlan, PromptTooLongError } from "./conditioning.ts";
 import { Embeddings } from "./embeddings.ts";
 import { lowerFirst } from "./fields.ts";
-import { largestOfShape, sizeLimits, type StepLength, whyNotCached, whyTooLarge } from "./limits.ts";
+import { sizeLimits } from "./limits.ts";
 import { makeBatch, stepsOf } from "./making.ts";
 import { type Backend, openStableDiffusion, type StableDiffusion } from "./model.ts";
 import { type Noise, noiseOf } from "./noise.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { JobEvent, ModelDefaults, ModelInfo } from "./protocol.ts";
 import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
-import { overBudget } from "./residency.ts";
-import { recordStep } from "./step_stages.ts";
+import { RefusedError } from "./refused.ts";
+import { BudgetError } from "./residency.ts";
 import { eachPicture } from "./tasks.ts";
-
-/** A request that cannot be run as it is; the message says why. */
-export class RefusedError extends Error {
-  override name = "RefusedError";
-  /** The field at fault, as clients know it. */
-  readonly field?: string;
-  constructor(message: string, { field, ...options }: ErrorOptions & { field?: string } = {}) {
-    super(message, options);
-    this.field = field;
-  }
-}
+import { type Pass, type Prompts, Verdicts } from "./verdicts.ts";
 
 /** An event of a job without the job's id. */
 export type Progress = JobEvent extends infer Event ? Event extends { id: string } ? Omit<Event, "id"> : never : never;
 
-/** Sizes whose verdict is kept. */
-const rememberedSizes = 1000;
+/** Bytes of host memory that the hidden states of one prompt's texts may take. */
+const promptBytes = 256 << 20;
 
 /** Defaults of a folder without defaults.json. */
 const fallback = { steps: 20, guidanceScale: 7, sampler: "euler_a", scheduler: "automatic" };
@@ -54,22 +45,16 @@ function modelName(path: string): string {
   return basename(resolve(path)).replace(/\.safetensors$/, "");
 }
 
-/** The most tokens and calls of the U-Net that a step of these prompts may take. */
-function stepLength({ conditional, unconditional }: Prompts, { textEncoder }: StableDiffusion): StepLength {
-  const chunks = [conditional, unconditional].map(({ parts }) =>
-    Math.max(...parts.map(({ schedule }) => schedule[0].chunks.length))
-  );
-  const inParts = conditional.parts.length > 1 || chunks[0] !== chunks[1];
-  return {
-    tokens: Math.max(...chunks) * textEncoder.config.max_position_embeddings,
-    parts: inParts ? conditional.parts.length + 1 : 0,
-  };
-}
-
-/** What the text encoder reads for a pass. */
-interface Prompts {
-  conditional: PromptPlan;
-  unconditional: PromptPlan;
+/** A prompt's plan. @throws {RefusedError} when it is too long. */
+function readPrompt(field: string, plan: () => PromptPlan): PromptPlan {
+  try {
+    return plan();
+  } catch (cause) {
+    if (!(cause instanceof PromptTooLongError)) throw cause;
+    const message = `Field ${field} is too long: its parts, and the texts that they change into, have more than ` +
+      `${cause.mostChunks} chunks of 75 tokens, fewer or shorter ones would do`;
+    throw new RefusedError(message, { field, cause });
+  }
 }
 
 /** Model calls of a run of which none is left out: second-order samplers have two a step. Schedules are spread over them. */
@@ -84,8 +69,7 @@ export class ServedModel implements Disposable {
   readonly #tokenizer: ClipTokenizer;
   readonly #embeddings: Embeddings;
   readonly #schedule: SchedulerJson;
-  /** What {@link whyTooLarge} said of the sizes asked for so far. */
-  readonly #sizes = new Map<string, string | undefined>();
+  readonly #verdicts: Verdicts;
 
   private constructor(
     readonly model: StableDiffusion,
@@ -93,6 +77,7 @@ export class ServedModel implements Disposable {
     { path, embeddings, log }: { path: string; embeddings?: readonly string[]; log: (line: string) => void },
   ) {
     this.pipeline = new Pipeline(model);
+    this.#verdicts = new Verdicts(model);
     this.#tokenizer = loadTokenizer(folder.folder("tokenizer"), { padToken: folder.padToken });
     this.#embeddings = new Embeddings(embeddings ?? [], {
       width: model.textEncoder.config.hidden_size,
@@ -135,19 +120,18 @@ export class ServedModel implements Disposable {
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
     const { width, height, guidanceScale, hires, n = 1, iterations = 1 } = request;
-    this.#checkSize(height, width);
-    if (hires) this.#checkSize(hires.height, hires.width);
-    if (request.initSize) this.#checkSize(request.initSize.height, request.initSize.width);
+    this.#verdicts.checkSize(height, width);
+    if (hires) this.#verdicts.checkSize(hires.height, hires.width);
+    if (request.initSize) this.#verdicts.checkSize(request.initSize.height, request.initSize.width);
     const trajectories = this.#trajectories(request), [prompts, again] = this.#prompts(request, trajectories);
-    const cached = request.stepCache === undefined ? undefined : stepLength(prompts, this.model);
-    for (const size of [request, hires ?? request]) {
-      this.#checkLength(prompts, size);
-      if (cached) this.#checkCache(size, cached);
-    }
+    const { tiling, tokenMerging } = request, size = { width, height, tiling, tokenMerging };
+    const cached = request.stepCache !== undefined, passes: Pass[] = [{ size, prompts, cached }];
+    if (hires) passes.push({ size: { ...size, width: hires.width, height: hires.height }, prompts: again, cached });
+    for (const pass of passes) this.#verdicts.checkSteps(pass);
     yield { type: "started", truncatedTokens: prompts.conditional.truncated + prompts.unconditional.truncated };
     this.pipeline.begin();
     try {
-      const together = this.#together(n, hires ?? request, cached), perRound = Math.ceil(n / together);
+      const together = this.#verdicts.together(n, passes), perRound = Math.ceil(n / together);
       const perBatch = stepsOf(trajectories), steps = perBatch * perRound * iterations;
       for (let first = 0, step = 0; first < n * iterations; step += perBatch) {
         const images = Math.min(together, n - first % n);
@@ -172,19 +156,12 @@ export class ServedModel implements Disposable {
       yield { type: "done", timing: this.pipeline.stages.sums };
     } catch (error) {
       this.pipeline.clear(); // a plan may be half made: the next job makes its own
-      throw error;
+      if (!(error instanceof BudgetError)) throw error;
+      // All that is not needed for it had left already.
+      throw new RefusedError(`${error.message}, a smaller picture or a shorter prompt would do`, { cause: error });
     } finally {
       this.model.backend.residency.unpin();
     }
-  }
-
-  /** How many of `n` pictures are made at once: all, or as many as there is room for. */
-  #together(n: number, { height, width }: { height: number; width: number }, cached?: StepLength): number {
-    for (let images = n; images > 1; images = Math.ceil(images / 2)) {
-      const uncached = cached && whyNotCached(this.model, { images, height, width }, cached);
-      if (!uncached && !whyTooLarge(this.model, height, width, images)) return images;
-    }
-    return 1;
   }
 
   #trajectories({ sampler, scheduler, steps, eta, strength, initImage, hires }: GenerateRequest): Trajectory[] {
@@ -208,7 +185,7 @@ export class ServedModel implements Disposable {
   /** Defaults that make no request would fail every client that relies on them: they fail the model instead. */
   #checkDefaults(path: string): void {
     const { width, height } = this.info.model.defaults;
-    if (Math.max(width, height) <= this.info.limits.maxSide) this.#checkSize(height, width);
+    if (Math.max(width, height) <= this.info.limits.maxSide) this.#verdicts.checkSize(height, width);
     try {
       this.#trajectories(parseRequest(new Map([["prompt", ""]]), this.info).request);
     } catch (error) {
@@ -232,8 +209,13 @@ export class ServedModel implements Disposable {
       throw new RefusedError(message, { field: "clip_skip" });
     }
     const embedded = syntax === "plain" ? [] : this.#embeddings.words();
+    const { max_position_embeddings, hidden_size } = this.model.textEncoder.config;
+    const mostChunks = Math.floor(promptBytes / (4 * max_position_embeddings * hidden_size));
     const plan = (field: string, text: string, options: PromptOptions) => {
-      const made = planPrompt(text, this.#tokenizer, { syntax, emphasis, embedded, ...options });
+      const made = readPrompt(
+        field,
+        () => planPrompt(text, this.#tokenizer, { syntax, emphasis, embedded, mostChunks, ...options }),
+      );
       const chunks = made.parts.flatMap(({ schedule }) => schedule).flatMap(({ chunks }) => chunks);
       const weights = [...made.parts.map(({ weight }) => weight), ...chunks.flatMap(({ weights }) => [...weights])];
       if (weights.every((weight) => Number.isFinite(Math.fround(weight)))) return made;
@@ -257,69 +239,10 @@ export class ServedModel implements Disposable {
     { images, height, width, first }: CanvasSize & { first: number },
     trajectory: Trajectory,
   ): Noise {
-    const [, high, wide, channels] = latentShape(this.model, { images, height, width }), size = channels * high * wide;
+    const [, high, wide, channels] = latentShape(this.model, { images, height, width });
     const options = { shape: [channels, high, wide], scale: this.model.vae.scale, trajectory } as const;
     const draws = eachPicture(request).slice(first, first + images).map((picture) => noiseOf(picture, options));
-    return (what) => {
-      const all = new Float32Array(images * size);
-      for (const [i, draw] of draws.entries()) all.set(draw(what), i * size);
-      return all;
-    };
-  }
-
-  /** @throws {RefusedError} when the U-Net cannot read prompts of this length at this size. */
-  #checkLength(prompts: Prompts, { height, width }: { height: number; width: number }): void {
-    const { model } = this, usual = model.textEncoder.config.max_position_embeddings;
-    for (
-      const [field, plan] of [["prompt", prompts.conditional], ["negative_prompt", prompts.unconditional]] as const
-    ) {
-      const chunks = Math.max(...plan.parts.map(({ schedule }) => schedule[0].chunks.length)), tokens = chunks * usual;
-      const key = `${height} ${width} ${tokens}`, size = { images: 1, height, width };
-      if (chunks === 1) continue;
-      this.#remember(key, () => {
-        const { problem, bytes } = needOf(model, size, recordStep(model, size, { halves: 2, tokens }));
-        const { budget } = model.backend.residency;
-        return problem ?? (bytes > budget ? `the U-Net's step ${overBudget(bytes, budget)}` : undefined);
-      });
-      const why = this.#sizes.get(key);
-      if (why) {
-        throw new RefusedError(`Cannot read a ${field} of ${tokens} tokens: ${why}, a shorter one would do`, {
-          field,
-        });
-      }
-    }
-  }
-
-  /** @throws {RefusedError} when there is no room for a cache between steps at this size. */
-  #checkCache({ height, width }: { height: number; width: number }, length: StepLength): void {
-    const key = `cached ${height} ${width} ${length.tokens} ${length.parts}`;
-    this.#remember(key, () => whyNotCached(this.model, { images: 1, height, width }, length));
-    const why = this.#sizes.get(key);
-    if (!why) return;
-    const message = `Cannot keep a step_cache at ${width}x${height}: ${why}, a step_cache of 1 would do`;
-    throw new RefusedError(message, { field: "step_cache" });
-  }
-
-  /** @throws {RefusedError} when a picture of this size cannot be made, saying why and which size could be. */
-  #checkSize(height: number, width: number): void {
-    const tooLarge = this.#whyTooLarge(height, width);
-    if (!tooLarge) return;
-    const most = largestOfShape(this.model, height, width);
-    const would = most ? `${most.width}x${most.height} would do` : "a larger MEMORY_BUDGET would do";
-    throw new RefusedError(`Cannot make a picture of ${width}x${height}: ${tooLarge}, ${would}`);
-  }
-
-  /** Recording the plans takes some 50 ms: once a size. */
-  #whyTooLarge(height: number, width: number): string | undefined {
-    const key = `${height} ${width}`;
-    this.#remember(key, () => whyTooLarge(this.model, height, width));
-    return this.#sizes.get(key);
-  }
-
-  #remember(key: string, verdict: () => string | undefined): void {
-    if (this.#sizes.has(key)) return;
-    if (this.#sizes.size >= rememberedSizes) this.#sizes.clear();
-    this.#sizes.set(key, verdict());
+    return (what) => joined(draws.map((draw) => draw(what)));
   }
 
   /**
@@ -352,7 +275,7 @@ export class ServedModel implements Disposable {
   /** Forgets which sizes run and how: the device's budget is another now. */
   forget(): void {
     this.pipeline.clear();
-    this.#sizes.clear();
+    this.#verdicts.forget();
   }
 
   [Symbol.dispose](): void {

@@ -2,11 +2,13 @@
 import type { Timings } from "../gpu/timing.ts";
 import type { Plan } from "../graph/plan.ts";
 import type { Chunk } from "../prompt/chunks.ts";
+import { joined } from "../tensor/join.ts";
 import type { Canvas } from "./canvas.ts";
 import { type Conditioning, type Context, contextAt, encodePrompts, type PromptPlan } from "./conditioning.ts";
 import type { StableDiffusion } from "./model.ts";
 import { StepCache } from "./step_cache.ts";
 import type { StepExtras } from "./step_stages.ts";
+import { turn } from "./turn.ts";
 
 /** What guidance is given. */
 export interface PromptInput {
@@ -18,6 +20,8 @@ export interface PromptInput {
   guidanceScale: number;
   /** Calls of the U-Net from one whole one to the next; 1 where absent: all are. See step_cache.ts. */
   stepCache?: number;
+  /** Ends the text encoder's runs, with its reason. */
+  signal?: AbortSignal;
 }
 
 /** How a step is run. */
@@ -88,7 +92,7 @@ export class StepText {
   /** Runs the text encoder over all chunks of the prompts. Throws a RangeError where there is not one prompt a picture. */
   static async encode(
     canvas: Canvas,
-    { conditional, unconditional, guidanceScale, stepCache }: PromptInput,
+    { conditional, unconditional, guidanceScale, stepCache, signal }: PromptInput,
   ): Promise<StepText> {
     const { images } = canvas.size;
     const isPlain = conditional.every(({ parts }) => parts.length === 1 && parts[0].weight === 1);
@@ -98,7 +102,7 @@ export class StepText {
     if (prompts !== places) throw new RangeError(`${prompts} prompts for ${places} places`);
     const all = await encodePrompts(
       [...negative, ...conditional],
-      (chunks, options) => encodeChunks(canvas, chunks, options),
+      (chunks, options) => encodeChunks(canvas, chunks, { ...options, signal }),
     );
     return new StepText(
       canvas,
@@ -115,7 +119,7 @@ export class StepText {
       const halves = guided ? 2 : 1, contexts = this.#contextsAt(call, guided), cache = this.#cache.next(contexts);
       const plan = await this.canvas.step({ halves, tokens: this.#tokens }, { ...extras, cache });
       this.#writeContexts(plan, contexts);
-      write(plan, { ...values, extra: values.extra && repeat(values.extra, halves) });
+      write(plan, { ...values, extra: values.extra && joined(Array(halves).fill(values.extra)) });
       return plan.run(timings);
     }
     // A plan is asked for when it runs: they may not all fit.
@@ -123,7 +127,7 @@ export class StepText {
     for (const [i, { contexts, tokens, shares }] of parts.entries()) {
       const plan = await this.canvas.part(tokens, cache);
       if (cache === "read") this.canvas.movePart(i, cache);
-      write(plan, { ...values, context: joinStates(contexts), shares });
+      write(plan, { ...values, context: joined(contexts.map(({ states }) => states)), shares });
       plan.run();
       if (cache === "keep") this.canvas.movePart(i, cache);
     }
@@ -153,7 +157,7 @@ export class StepText {
   #writeContexts(plan: Plan, contexts: Context[]): void {
     const last = this.#written.get(plan);
     if (last && contexts.every((context, i) => context === last[i])) return;
-    plan.write("context", joinStates(contexts));
+    plan.write("context", joined(contexts.map(({ states }) => states)));
     this.#written.set(plan, contexts);
   }
 
@@ -187,28 +191,14 @@ function write(plan: Plan, values: Readonly<Record<string, Float32Array | undefi
   for (const [name, value] of Object.entries(values)) if (value && plan.named.has(name)) plan.write(name, value);
 }
 
-/** The array so many times over. */
-function repeat(data: Float32Array, times: number): Float32Array {
-  const all = new Float32Array(times * data.length);
-  for (let i = 0; i < times; i++) all.set(data, i * data.length);
-  return all;
-}
-
-function joinStates(contexts: readonly Context[]): Float32Array {
-  const whole = new Float32Array(contexts.reduce((sum, { states }) => sum + states.length, 0));
-  let at = 0;
-  for (const { states } of contexts) {
-    whole.set(states, at);
-    at += states.length;
-  }
-  return whole;
-}
-
-/** The hidden states of each chunk: two of them at a time, those with vectors of their own one by one. */
+/**
+ * The hidden states of each chunk: two of them at a time, those with vectors of their own one by one. Ends between two runs
+ * of the text encoder, with the signal's reason, once it is aborted.
+ */
 export async function encodeChunks(
   canvas: Canvas,
   chunks: readonly Chunk[],
-  { skip, vectors }: { skip: number; vectors: ReadonlyMap<string, Float32Array> },
+  { skip, vectors, signal }: { skip: number; vectors: ReadonlyMap<string, Float32Array>; signal?: AbortSignal },
 ): Promise<Float32Array[]> {
   const { hidden_size, vocab_size, max_position_embeddings: length } = canvas.model.textEncoder.config;
   const states = new Map<Chunk, Float32Array>();
@@ -225,6 +215,8 @@ export async function encodeChunks(
     plan.write("vectors", rows);
     plan.run();
     states.set(chunk, await plan.read("states"));
+    await turn();
+    signal?.throwIfAborted();
   }
   const plain = chunks.filter((chunk) => chunk.vectors.length === 0);
   for (let i = 0; i < plain.length; i += 2) {
@@ -233,6 +225,8 @@ export async function encodeChunks(
     plan.run();
     const all = await plan.read("states"), size = all.length / group.length;
     for (const [j, chunk] of group.entries()) states.set(chunk, all.slice(j * size, (j + 1) * size));
+    await turn();
+    signal?.throwIfAborted();
   }
   return chunks.map((chunk) => states.get(chunk)!);
 }

@@ -3,7 +3,6 @@ import { DeviceLostError, GpuOutOfMemoryError } from "../gpu/errors.ts";
 import { Engine, RefusedError } from "./engine.ts";
 import type { EngineFailure, FromWorker, StartOptions, ToWorker } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
-import { BudgetError } from "./residency.ts";
 
 /** What TypeScript's window types leave out of a Worker's scope. */
 const scope = self as unknown as {
@@ -102,6 +101,6 @@ function failure(error: unknown): EngineFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RefusedError) return { code: "invalid_request", message, field: error.field };
   if (error instanceof DeviceLostError) return { code: "device_lost", message };
-  if (error instanceof GpuOutOfMemoryError || error instanceof BudgetError) return { code: "out_of_memory", message };
+  if (error instanceof GpuOutOfMemoryError) return { code: "out_of_memory", message };
   return { code: "internal", message };
 }

@@ -1,7 +1,9 @@
-import { match, ok, strictEqual } from "node:assert/strict";
+import { match, ok, strictEqual, throws } from "node:assert/strict";
 import { sizeLimits, whyTooLarge } from "../../src/engine/limits.ts";
 import { Component } from "../../src/engine/component.ts";
 import { type Backend, createBackend, StableDiffusion } from "../../src/engine/model.ts";
+import { tokensPlan } from "../../src/engine/conditioning.ts";
+import { Verdicts } from "../../src/engine/verdicts.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { CLIPTextModel, readTextConfig } from "../../src/models/clip/text_model.ts";
 import { readUNetConfig } from "../../src/models/unet/config.ts";
@@ -57,4 +59,20 @@ Deno.test("a size beyond the device says which kernel and how much of what", () 
   const model = stableDiffusion15(createBackend(device, "f32"));
   match(whyTooLarge(model, 16384, 16384) ?? "", /^(\w+ would write \d+ bytes, \d+ at most|Cannot dispatch \w+)/);
   ok(whyTooLarge(model, 8, 1 << 20), "nor is a long thin picture let through");
+});
+
+Deno.test("merging tokens is refused where its kernels would loop beyond what the driver runs: narrow subgroups, large pictures", () => {
+  const backend = createBackend(device, "f32"), plan = tokensPlan(new Uint32Array(77));
+  backend.target.subgroupSize = 4;
+  const verdicts = new Verdicts(stableDiffusion15(backend)), prompts = { conditional: plan, unconditional: plan };
+  const check = (side: number, tokenMerging?: number) =>
+    verdicts.checkSteps({ size: { height: side, width: side, tokenMerging }, prompts, cached: false });
+  check(512, 0.5);
+  check(2048);
+  throws(() => check(2048, 0.5), {
+    name: "RefusedError",
+    field: "token_merging_ratio",
+    message:
+      /^Cannot merge tokens at 2048x2048: Cannot dispatch token_matches_shuffle: \d+ loop iterations in one invocation, 65535 at most, a token_merging_ratio of 0 would do$/,
+  });
 });

@@ -3,7 +3,7 @@ import { deepStrictEqual, notDeepStrictEqual, ok, rejects, strictEqual } from "n
 import { fileURLToPath } from "node:url";
 import { Engine } from "../../src/engine/engine.ts";
 import { infotextFields } from "../../src/engine/infotext.ts";
-import { neededBytes, whyNotCached } from "../../src/engine/limits.ts";
+import { neededBytes, whyTooLong } from "../../src/engine/limits.ts";
 import { StepCache } from "../../src/engine/step_cache.ts";
 import { readTexts } from "../../src/png/texts.ts";
 import { make, openTiny, rectangle } from "./make.ts";
@@ -124,8 +124,12 @@ Deno.test("what is kept is accounted: it stays under the tightest budget, and is
     deepStrictEqual((await make(tight, fields)).pictures[0].png, (await make(engine, fields)).pictures[0].png);
   }
   ok(tight.memory.peak <= budget && tight.memory.evictions > 0);
-  strictEqual(whyNotCached(tight.standard.model, size, { tokens: 77, parts: 0 }), undefined);
-  ok(whyNotCached(tight.standard.model, wide, { tokens: 77, parts: 1000 })?.startsWith("the U-Net's step needs "));
+  strictEqual(whyTooLong(tight.standard.model, size, { tokens: 77, parts: 0, cached: true }), undefined);
+  ok(
+    whyTooLong(tight.standard.model, wide, { tokens: 77, parts: 1000, cached: true })?.startsWith(
+      "the U-Net's step needs ",
+    ),
+  );
   const composed = Array.from({ length: 400 }, () => "a").join(" AND ");
   await rejects(make(tight, { ...base, prompt: composed, steps: 1, step_cache: 2 }), {
     ...{ name: "RefusedError", field: "step_cache" },
