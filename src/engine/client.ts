@@ -248,6 +248,8 @@ class WorkerEngine implements Engine {
       case "memory":
         this.#memory = message.report;
         break;
+      case "alive":
+        break;
       default:
         this.#progress(message);
     }

@@ -22,6 +22,8 @@ export interface Backend {
   precision: Precision;
   /** What is on the device, and what has to go when there is no more room. */
   residency: Residency;
+  /** Called between runs of what may take long without an event of its job: all goes well. */
+  alive: () => void;
 }
 
 /**
@@ -40,7 +42,7 @@ export function createBackend(device: Device, precision: Precision, { budget = I
     maxBytes: device.maxBinding,
   };
   const residency = new Residency(device.memory, budget);
-  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision }, residency };
+  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision }, residency, alive: () => {} };
 }
 
 /** Takes what is worth telling whoever runs this, a line at a time. */

@@ -129,6 +129,8 @@ export type FromWorker =
   | { type: "log"; message: string }
   | { type: "ready"; info: EngineInfo }
   | { type: "memory"; report: MemoryReport }
+  /** The job that runs is between two parts of what takes long without an event. */
+  | { type: "alive" }
   | { type: "described"; id: string; info: ModelInfo }
   | { type: "undescribed"; id: string; error: EngineFailure }
   /** The engine could not start. */

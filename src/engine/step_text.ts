@@ -20,9 +20,12 @@ export interface PromptInput {
   guidanceScale: number;
   /** Calls of the U-Net from one whole one to the next; 1 where absent: all are. See step_cache.ts. */
   stepCache?: number;
-  /** Ends the text encoder's runs, with its reason. */
+  /** Once aborted ends what takes long, with its reason: between runs of the text encoder, and of a step of many parts. */
   signal?: AbortSignal;
 }
+
+/** Calls of the U-Net that the device is given at once. */
+const partsAtOnce = 8;
 
 /** How a step is run. */
 export interface StepRun extends Omit<StepExtras, "cache"> {
@@ -65,6 +68,7 @@ export class StepText {
   readonly #conditional: Conditioning[];
   readonly #unconditional: Conditioning[];
   readonly #cache: StepCache;
+  readonly #signal?: AbortSignal;
   /** The contexts that a plan was given last. */
   readonly #written = new WeakMap<Plan, Context[]>();
 
@@ -73,9 +77,10 @@ export class StepText {
     conditional: Conditioning[],
     unconditional: Conditioning[],
     scale: number,
-    cache: StepCache,
+    { stepCache, signal }: PromptInput,
   ) {
-    this.#cache = cache;
+    this.#cache = new StepCache(stepCache);
+    this.#signal = signal;
     this.#conditional = conditional;
     this.#unconditional = unconditional;
     this.halves = unconditional.length > 0 ? 2 : 1;
@@ -92,8 +97,9 @@ export class StepText {
   /** Runs the text encoder over all chunks of the prompts. Throws a RangeError where there is not one prompt a picture. */
   static async encode(
     canvas: Canvas,
-    { conditional, unconditional, guidanceScale, stepCache, signal }: PromptInput,
+    input: PromptInput,
   ): Promise<StepText> {
+    const { conditional, unconditional, guidanceScale, signal } = input;
     const { images } = canvas.size;
     const isPlain = conditional.every(({ parts }) => parts.length === 1 && parts[0].weight === 1);
     const isGuided = halvesOf(guidanceScale, canvas.model) === 2;
@@ -109,11 +115,14 @@ export class StepText {
       all.slice(negative.length),
       all.slice(0, negative.length),
       isGuided ? guidanceScale : 1,
-      new StepCache(stepCache),
+      input,
     );
   }
 
-  /** Runs a step: one call of the U-Net, or several and then the row; plans are given the `values` that they have. */
+  /**
+   * Runs a step: one call of the U-Net, or several and then the row; plans are given the `values` that they have.
+   * Throws the signal's reason where it is aborted in between.
+   */
   async run(call: number, { guided, timings, ...extras }: StepRun, values: StepValues): Promise<void> {
     if (!this.#isComposed(guided)) {
       const halves = guided ? 2 : 1, contexts = this.#contextsAt(call, guided), cache = this.#cache.next(contexts);
@@ -130,6 +139,10 @@ export class StepText {
       write(plan, { ...values, context: joined(contexts.map(({ states }) => states)), shares });
       plan.run();
       if (cache === "keep") this.canvas.movePart(i, cache);
+      if ((i + 1) % partsAtOnce === 0) {
+        await this.canvas.model.backend.device.idle();
+        await breathe(this.canvas, this.#signal);
+      }
     }
     const plan = await this.canvas.row(extras);
     write(plan, { ...values });
@@ -191,6 +204,13 @@ function write(plan: Plan, values: Readonly<Record<string, Float32Array | undefi
   for (const [name, value] of Object.entries(values)) if (value && plan.named.has(name)) plan.write(name, value);
 }
 
+/** Says that all goes well, and hears whether it is to go on. */
+async function breathe({ model }: Canvas, signal?: AbortSignal): Promise<void> {
+  model.backend.alive();
+  await turn();
+  signal?.throwIfAborted();
+}
+
 /**
  * The hidden states of each chunk: two of them at a time, those with vectors of their own one by one. Ends between two runs
  * of the text encoder, with the signal's reason, once it is aborted.
@@ -215,8 +235,7 @@ export async function encodeChunks(
     plan.write("vectors", rows);
     plan.run();
     states.set(chunk, await plan.read("states"));
-    await turn();
-    signal?.throwIfAborted();
+    await breathe(canvas, signal);
   }
   const plain = chunks.filter((chunk) => chunk.vectors.length === 0);
   for (let i = 0; i < plain.length; i += 2) {
@@ -225,8 +244,7 @@ export async function encodeChunks(
     plan.run();
     const all = await plan.read("states"), size = all.length / group.length;
     for (const [j, chunk] of group.entries()) states.set(chunk, all.slice(j * size, (j + 1) * size));
-    await turn();
-    signal?.throwIfAborted();
+    await breathe(canvas, signal);
   }
   return chunks.map((chunk) => states.get(chunk)!);
 }

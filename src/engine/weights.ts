@@ -1,13 +1,15 @@
 /** The GPU memory of parameters: how much each takes, and all of one component's together. */
 import type { Device } from "../gpu/device.ts";
 import { packsPairs, type Parameter, type Target } from "../graph/graph.ts";
+import { textureBytes, textureSize } from "../graph/textures.ts";
 import type { Module } from "../nn/module.ts";
 import { elements } from "../tensor/shape.ts";
 
-const textureWidth = 1024;
-
 /** Of the textures that hold weights: four halves, four floats, or the eight halves of two rows. */
 export type WeightFormat = "rgba16float" | "rgba32float" | "rgba32uint";
+
+/** Bytes of a texel. */
+const texelBytes: Readonly<Record<WeightFormat, number>> = { rgba16float: 8, rgba32float: 16, rgba32uint: 16 };
 
 /** The GPU memory of one component's parameters. */
 export class Weights implements Disposable {
@@ -27,7 +29,7 @@ export class Weights implements Disposable {
   /** A storage texture of whole rows for `texels`. */
   texture(label: string, texels: number, format: WeightFormat): GPUTexture {
     const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST;
-    const bytes = textureBytes(texels, format);
+    const bytes = formatBytes(texels, format);
     const texture = this.device.memory.texture("weights", { label, size: textureSize(texels), format, usage }, bytes);
     this.#resources.push(texture);
     this.bytes += bytes;
@@ -40,15 +42,9 @@ export class Weights implements Disposable {
   }
 }
 
-/** Width and height of a texture of whole rows for `texels`. */
-export function textureSize(texels: number): [width: number, height: number] {
-  return [Math.min(texels, textureWidth), Math.ceil(texels / textureWidth)];
-}
-
-/** Bytes of a texture of whole rows for `texels`. */
-export function textureBytes(texels: number, format: WeightFormat): number {
-  const [width, height] = textureSize(texels);
-  return width * height * (format === "rgba16float" ? 8 : 16);
+/** Bytes of a texture for `texels` of a format. */
+function formatBytes(texels: number, format: WeightFormat): number {
+  return textureBytes(texels * texelBytes[format], texelBytes[format]);
 }
 
 /** Of a texture whose texels are the four numbers of a vec4. */
@@ -79,8 +75,8 @@ export function packedSize4({ layout, shape }: Parameter): number {
 export function parameterBytes(parameter: Parameter, target: Target): number {
   const { weightType, weightStorage } = target;
   const size4 = packedSize4(parameter), type = parameter.layout === "vector" ? "f32" : weightType;
-  if (packsPairs(parameter, target)) return textureBytes(size4 / 2, "rgba32uint");
-  if (parameter.layout !== "vector" && weightStorage === "texture") return textureBytes(size4, textureFormat(type));
+  if (packsPairs(parameter, target)) return formatBytes(size4 / 2, "rgba32uint");
+  if (parameter.layout !== "vector" && weightStorage === "texture") return formatBytes(size4, textureFormat(type));
   return size4 * (type === "f16" ? 8 : 16);
 }
 

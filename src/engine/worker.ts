@@ -54,6 +54,7 @@ async function start({ keepAlive: wanted = Infinity, ...options }: StartOptions)
   try {
     engine = await Engine.open({ ...options, log });
     engine.backend.residency.changed = report;
+    engine.backend.alive = () => scope.postMessage({ type: "alive" });
     report();
     rest(keepAlive);
     engine.device.lost.then((error) => scope.postMessage({ type: "lost", error: failure(error) }));

@@ -32,15 +32,20 @@ export function textureCopies(dispatches: readonly Dispatch[]): Storage[][] {
   });
 }
 
-/** Bytes of the texture that holds `bytes`: whole rows. */
-export function textureBytes(bytes: number): number {
-  const texels = Math.ceil(bytes / texelBytes), columns = Math.min(texels, width);
-  return columns * Math.ceil(texels / columns) * texelBytes;
+/** Columns and rows of the texture that holds so many texels: whole rows. */
+export function textureSize(texels: number): [columns: number, rows: number] {
+  return [Math.min(texels, width), Math.ceil(texels / width)];
+}
+
+/** Bytes of the texture that holds `bytes` in texels of `texel` bytes. */
+export function textureBytes(bytes: number, texel: number = texelBytes): number {
+  const [columns, rows] = textureSize(Math.ceil(bytes / texel));
+  return columns * rows * texel;
 }
 
 /** @throws {RangeError} when the device's textures are not high enough. */
 export function createTexture(device: Device, label: string, bytes: number): GPUTexture {
-  const texels = Math.ceil(bytes / texelBytes), height = Math.ceil(texels / width);
+  const size = textureSize(Math.ceil(bytes / texelBytes)), [, height] = size;
   const most = device.gpu.limits.maxTextureDimension2D;
   if (height > most) {
     throw new RangeError(
@@ -49,7 +54,7 @@ export function createTexture(device: Device, label: string, bytes: number): GPU
   }
   return device.memory.texture("slots", {
     label,
-    size: [Math.min(texels, width), height],
+    size,
     format: "rgba32uint",
     usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
   }, textureBytes(bytes));

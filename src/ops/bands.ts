@@ -3,19 +3,15 @@ import joinSource from "../../kernels/band_join.wgsl" with { type: "text" };
 import momentsSource from "../../kernels/band_moments.wgsl" with { type: "text" };
 import scaleSource from "../../kernels/band_scale.wgsl" with { type: "text" };
 import windowSource from "../../kernels/band_window.wgsl" with { type: "text" };
-import sumsSource from "../../kernels/group_norm_sums.wgsl" with { type: "text" };
 import { Kernel } from "../gpu/kernel.ts";
 import { type Parameter, rowsOf, spread, Storage, storageBytes, Value, vec4s } from "../graph/graph.ts";
 import { size4, WORKGROUP } from "./elementwise.ts";
+import { sumChunks } from "./norm.ts";
 
 const windowKernel = new Kernel("band_window", windowSource);
-const sumsKernel = new Kernel("group_norm_sums", sumsSource);
 const momentsKernel = new Kernel("band_moments", momentsSource);
 const scaleKernel = new Kernel("band_scale", scaleSource);
 const joinKernel = new Kernel("band_join", joinSource);
-
-/** Pixels summed by one invocation. */
-const chunkPixels = 256;
 
 /** One picture from the top down; each band is [1, rows, width, channels]. */
 export type Bands = readonly Value[];
@@ -66,21 +62,14 @@ export function bandNorm(
   bias: Parameter,
   { groups = 32, epsilon = 1e-5 } = {},
 ): Value {
-  const { graph } = bands[0], channels = bands[0].shape.at(-1)!, channels4 = vec4s(bands[0].shape);
+  const { graph } = bands[0], channels = bands[0].shape.at(-1)!;
   if (channels % groups) {
     throw new RangeError(`Cannot group_norm: ${channels} channels do not split into ${groups} groups`);
   }
-  const stride = 4 * channels4, output = { shape: [1, 2, stride], dtype: "f32" } as const;
+  const stride = 4 * vec4s(bands[0].shape), output = { shape: [1, 2, stride], dtype: "f32" } as const;
   let before: Value | undefined, pixelsBefore = 0;
   for (const x of bands) {
-    const pixels = rowsOf(x.shape), chunks = Math.ceil(pixels / chunkPixels), Input = x.dtype;
-    const sums = graph.record(sumsKernel, { shape: [1, chunks, 2, stride], dtype: "f32" }, {
-      operands: { x },
-      constants: { Input },
-      shape: { images: 1, pixels, channels4, chunks, chunkPixels },
-      workgroups: spread(Math.ceil(chunks * channels4 / WORKGROUP)),
-      loops: chunkPixels,
-    });
+    const { sums, pixels, chunks } = sumChunks(x), Input = x.dtype;
     before = graph.record(momentsKernel, output, {
       operands: { before, x, sums },
       constants: { Input },

@@ -26,20 +26,27 @@ const chunkPixels = 256;
  */
 const fewValues = 128;
 
+/** What `x` [images, …, channels] adds up to in chunks of pixels: [images, chunks, 2, channels with their padding]. */
+export function sumChunks(x: Value): { sums: Value; pixels: number; chunks: number } {
+  const images = x.shape[0], channels4 = vec4s(x.shape), pixels = rowsOf(x.shape) / images;
+  const chunks = Math.ceil(pixels / chunkPixels);
+  const sums = x.graph.record(groupSums, { shape: [images, chunks, 2, channels4 * 4], dtype: "f32" }, {
+    operands: { x },
+    constants: { Input: x.dtype },
+    shape: { images, pixels, channels4, chunks, chunkPixels },
+    workgroups: spread(Math.ceil(images * chunks * channels4 / WORKGROUP)),
+    loops: chunkPixels,
+  });
+  return { sums, pixels, chunks };
+}
+
 /** Normalises each of `groups` channel groups of `x` [images, …, channels] on its own. */
 export function groupNorm(x: Value, weight: Parameter, bias: Parameter, { groups = 32, epsilon = 1e-5 } = {}): Value {
   const images = x.shape[0], channels = x.shape.at(-1)!, channels4 = vec4s(x.shape);
   if (channels % groups) {
     throw new RangeError(`Cannot group_norm: ${channels} channels do not split into ${groups} groups`);
   }
-  const pixels = rowsOf(x.shape) / images, chunks = Math.ceil(pixels / chunkPixels), Input = x.dtype;
-  const sums = x.graph.record(groupSums, { shape: [images, chunks, 2, channels4 * 4], dtype: "f32" }, {
-    operands: { x },
-    constants: { Input },
-    shape: { images, pixels, channels4, chunks, chunkPixels },
-    workgroups: spread(Math.ceil(images * chunks * channels4 / WORKGROUP)),
-    loops: chunkPixels,
-  });
+  const { sums, pixels, chunks } = sumChunks(x), Input = x.dtype;
   const scale = x.graph.record(groupScale, { shape: [images, 2, channels4 * 4], dtype: "f32" }, {
     operands: { x, sums, weight, bias },
     constants: { Input },

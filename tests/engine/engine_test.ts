@@ -160,11 +160,7 @@ Deno.test("an aborted job ends with `cancelled` after the step it was in, and th
     each: ({ type }) => type === "step" && controller.abort(),
   });
   strictEqual(types(events), "started step cancelled");
-  strictEqual(
-    types(await run({}, { signal: AbortSignal.abort() })),
-    "started step cancelled",
-    "aborted before it began",
-  );
+  strictEqual(types(await run({}, { signal: AbortSignal.abort() })), "started cancelled", "aborted before it began");
   deepStrictEqual(await scanlines(), before);
 });
 

@@ -30,11 +30,11 @@ function open(budget = 2 ** 40): Promise<Engine> {
   return Engine.open({ model, precision: "f32", budget, log: (line) => lines.push(line) });
 }
 
-/** The events of a picture, and the scanlines that are the last to come for each row. */
+/** The events of a picture, times of stages aside, and the scanlines that are the last to come for each row. */
 async function make(engine: Engine, changes: Partial<GenerateRequest> = {}) {
   const types: string[] = [], bands = new Map<number, Uint8Array>();
   for await (const event of engine.generate({ ...request, ...changes }, new AbortController().signal)) {
-    if (event.type !== types.at(-1)) types.push(event.type);
+    if (event.type !== "stage" && event.type !== types.at(-1)) types.push(event.type);
     if (event.type === "rows") bands.set(event.top, event.bytes);
   }
   return { types, rows: [...bands.values()].map((band) => [...band]) };

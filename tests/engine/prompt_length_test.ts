@@ -71,22 +71,38 @@ Deno.test("a prompt that changes into more than host memory should hold is refus
   }
 });
 
-Deno.test("a job is given up between two runs of the text encoder", async () => {
-  const cancel = new AbortController(), types: string[] = [];
-  let reads = 0;
-  const { prototype } = GPUBuffer, { mapAsync } = prototype;
-  prototype.mapAsync = function (...args) {
-    if (++reads === 3) setTimeout(() => cancel.abort());
-    return mapAsync.apply(this, args);
-  };
-  try {
-    const words = Array.from({ length: 75 * 40 }, (_, i) => `${i % 97}`).join(" "); // chunks that are all different
-    for await (const { type } of engine.generate({ ...request, prompt: words }, cancel.signal)) types.push(type);
-  } finally {
-    prototype.mapAsync = mapAsync;
+Deno.test("a job is given up between two runs of the text encoder, and within a step of many parts; meanwhile it is alive", async () => {
+  const { prototype: buffer } = GPUBuffer, { prototype: queue } = GPUQueue;
+  const { mapAsync } = buffer, { onSubmittedWorkDone } = queue, { backend } = engine.standard.model;
+  const words = Array.from({ length: 75 * 40 }, (_, i) => `${i % 97}`).join(" "); // chunks that are all different
+  const parts = Array(80).fill("a").join(" AND ");
+  // Twenty runs of the text encoder and one for the negative prompt; eleven waits in a step, and one before.
+  for (const [prompt, all] of [[words, 20], [parts, 11]] as const) {
+    const cancel = new AbortController(), types: string[] = [];
+    let waits = 0, alive = 0;
+    const wait = () => {
+      if (++waits === 5) setTimeout(() => cancel.abort());
+    };
+    buffer.mapAsync = function (...args) {
+      wait();
+      return mapAsync.apply(this, args);
+    };
+    queue.onSubmittedWorkDone = function () {
+      wait();
+      return onSubmittedWorkDone.apply(this);
+    };
+    backend.alive = () => alive++;
+    try {
+      for await (const { type } of engine.generate({ ...request, prompt }, cancel.signal)) types.push(type);
+    } finally {
+      buffer.mapAsync = mapAsync;
+      queue.onSubmittedWorkDone = onSubmittedWorkDone;
+      backend.alive = () => {};
+    }
+    deepStrictEqual(types, ["started", "cancelled"]);
+    ok(waits >= 5 && waits < all - 3, `${waits} waits of ${all}`);
+    ok(alive >= waits - 2, `alive ${alive} times`);
   }
-  deepStrictEqual(types, ["started", "cancelled"]);
-  ok(reads <= 4, `${reads} readings, of 20`);
   strictEqual((await run(engine, {})).types.at(-1), "done");
 });
 

@@ -73,6 +73,11 @@ Deno.test("a value that many dispatches read from a texture is copied there once
 });
 
 Deno.test("a texture has whole rows of 1024 texels, or one shorter row", () => {
-  deepStrictEqual([16, 160, 16 * 1024, 16 * 1024 + 16].map(textureBytes), [16, 160, 16 * 1024, 32 * 1024]);
+  deepStrictEqual([16, 160, 16 * 1024, 16 * 1024 + 16].map((bytes) => textureBytes(bytes)), [
+    16,
+    160,
+    16 * 1024,
+    32 * 1024,
+  ]);
   ok(textureBytes(1) === 16);
 });

@@ -81,6 +81,33 @@ Deno.test("gaussian() of rng nv gives the numbers that A1111's rng_philox.py doc
   );
 });
 
+Deno.test("gaussian() of rng nv gives the numbers of torch's CUDA generator, where there is one to ask", async () => {
+  const cases: [seed: string, shape: number[]][] = [
+    ["0", [3, 4]],
+    ["1234567890", [4, 64, 64]],
+    [`${2n ** 32n - 1n}`, [4, 96, 128]],
+    [`${2n ** 40n + 7n}`, [1, 4, 16, 16]],
+  ];
+  const script = new URL("cuda_randn.py", import.meta.url).pathname;
+  const output = await new Deno.Command("python3", { args: [script, JSON.stringify(cases)] }).output().catch(() =>
+    null
+  );
+  if (!output?.success) {
+    return console.log("no python3 with torch and a CUDA GPU here: not compared with its generator");
+  }
+  const draws: [number[], number[]][] = JSON.parse(new TextDecoder().decode(output.stdout));
+  for (const [at, [seed, shape]] of cases.entries()) {
+    const draw = gaussian({ seed: BigInt(seed), rng: "nv", shape });
+    for (const expected of draws[at]) {
+      const found = draw();
+      assert.equal(found.length, expected.length);
+      // CUDA's sines, cosines and logarithms are fast ones.
+      const worst = found.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i])), 0);
+      assert.ok(worst <= 1e-5, `seed ${seed}, shape ${shape}: off by ${worst}`);
+    }
+  }
+});
+
 Deno.test("gaussian() of rng nv uses all 64 bits of a seed, rng cpu the low 32", () => {
   const first = (rng: "nv" | "cpu", seed: bigint) => gaussian({ seed, rng, shape: [4] })()[0];
   assert.notEqual(first("nv", 7n), first("nv", 7n + 2n ** 32n));
