@@ -64,7 +64,7 @@ export function logRequest(
   { prompts }: { prompts: boolean },
 ): void {
   const probe = /^\/(health|metrics|v2\/health)/.test(route);
-  const level: LogLevel = status >= 500 ? "warn" : probe && status < 400 ? "debug" : "info";
+  const level: LogLevel = probe && code === undefined ? "debug" : status >= 500 ? "warn" : "info";
   log.write(level, "Answered", {
     method,
     path: c.req.path.slice(0, 200),

@@ -97,7 +97,10 @@ Deno.test("what is refused is told by its code, probes are debug, and the server
   assert.deepEqual(await told("BREW", "/generate"), ["info", 405, "method_not_allowed"]);
   assert.deepEqual(await told("GET", "/health/ready"), ["debug", 200, undefined]);
   assert.deepEqual(await told("GET", "/metrics"), ["debug", 200, undefined]);
+  assert.deepEqual(await told("DELETE", "/metrics"), ["info", 405, "method_not_allowed"]);
   assert.deepEqual(await told("GET", "/generate?prompt=fails"), ["warn", 503, "device_lost"]);
+  server.engine.status = { state: "loading" };
+  assert.deepEqual(await told("GET", "/health/ready"), ["debug", 503, undefined], "whoever waits asks often");
 });
 
 Deno.test("a client that leaves is 499, before its answer and in the middle of it; a job that fails there is told", async () => {
