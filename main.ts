@@ -13,6 +13,7 @@ import { Log } from "./src/server/log.ts";
 import { help, parseOptions, type ServerOptions, UsageError, variables } from "./src/server/options.ts";
 import { Queue } from "./src/server/queue.ts";
 import { RateLimit } from "./src/server/rate.ts";
+import { RemotePictures } from "./src/server/remote.ts";
 import { UploadReader } from "./src/server/upload.ts";
 
 /** How long slow clients may take to fetch their pictures once the last job is done. */
@@ -56,13 +57,14 @@ const app = createApp(engine, {
   log,
   logPrompts: options.logPrompts,
   stopping: stopping.signal,
+  remote: options.allowImageUrls ? new RemotePictures() : undefined,
   embeddings: () => listEmbeddings(embeddingFolders(model, options), words),
 });
 /** When the first signal came, on the clock of `performance`. */
 let stoppedAt = Infinity;
 const server = listen();
 counts.watchLoop();
-Deno.permissions.revokeSync({ name: "net" }); // it listens: nothing here needs to reach anything
+if (!options.allowImageUrls) Deno.permissions.revokeSync({ name: "net" }); // it listens: nothing here needs to reach anything
 for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGTERM", "SIGINT"] as const) {
   Deno.addSignalListener(signal, stop);
 }

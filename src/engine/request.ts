@@ -228,9 +228,14 @@ function parseFile(name: string, value: unknown): Uint8Array<ArrayBuffer> | unde
 
 const fileWanted = "base64, a data URL or an uploaded file";
 
+/** Whether a field's text is the address of a file. */
+export function isAddress(value: string): boolean {
+  return /^https?:/i.test(value);
+}
+
 /** The file that a field's text holds, as base64 or as a data URL. @throws RequestError naming the field */
 export function decodeFile(value: string, name: string = fileFields[0]): Uint8Array<ArrayBuffer> {
-  if (/^https?:/i.test(value)) {
+  if (isAddress(value)) {
     throw new RequestError(
       name,
       `Field ${name} is the address ${show(value)}, the picture itself as ${fileWanted} would do`,

@@ -27,6 +27,7 @@ import { isPage, pageRoutes } from "./page/routes.ts";
 import { allowOrigins, secure } from "./protect.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
+import type { RemotePictures } from "./remote.ts";
 import { Refusal } from "./refusal.ts";
 import { type Env, notAllowed, type Surface } from "./surface.ts";
 import { traceJob, traceRequests } from "./trace.ts";
@@ -41,6 +42,8 @@ export interface AppOptions {
   models?: () => readonly ModelEntry[];
   /** The textual inversions that there are, for A1111's clients. */
   embeddings?: () => readonly EmbeddingEntry[];
+  /** Fetches pictures by their addresses; none are where it is absent. */
+  remote?: RemotePictures;
   /** What the weights are known by, in ETags: other weights, another text. */
   weights?: string;
   /** How long and how many results are kept. */
@@ -71,7 +74,7 @@ export function createApp(
   engine: Engine,
   options: AppOptions,
 ): Hono<Env> {
-  const { queue, uploads, pictures, writer = new PictureWriter() } = options;
+  const { queue, uploads, pictures, writer = new PictureWriter(), remote } = options;
   const { models = listModels, embeddings = () => [], weights = "", results } = options;
   const { log = new Log({ level: "error" }), logPrompts: prompts = false, stopping } = options;
   const { counts = new Counts() } = options;
@@ -102,7 +105,7 @@ export function createApp(
   };
   const jobs = new Jobs({ engine, queue, pictures, log, rate, follow, ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
-  const surface: Surface = { engine, jobs, uploads, writer, models, embeddings, weights, open: keys.isEmpty };
+  const surface: Surface = { engine, jobs, uploads, writer, models, embeddings, remote, weights, open: keys.isEmpty };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));
   const openAi = openAiRoutes(surface);

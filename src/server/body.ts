@@ -1,5 +1,5 @@
 /** What is in a request's body: JSON or a form, as the fields that a request is made of. */
-import { decodeFile, fileFields, RequestError } from "../engine/request.ts";
+import { decodeFile, fileFields, isAddress, RequestError } from "../engine/request.ts";
 import { parseMultipart } from "./multipart.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -33,7 +33,9 @@ export function parseBody(bytes: Uint8Array<ArrayBuffer>, type: string): Entry[]
   if (entries.length > maxFields) throw malformed(`has ${entries.length} fields`, `${maxFields} or fewer`);
   let left = keptValues;
   return entries.map(([name, value]) => {
-    if (typeof value === "string" && fileFields.some((file) => file === name)) return [name, decodeFile(value, name)];
+    // Addresses are fetched later, or refused.
+    const isFile = typeof value === "string" && fileFields.some((file) => file === name) && !isAddress(value);
+    if (isFile) return [name, decodeFile(value, name)];
     return [name.slice(0, keptLength), kept(value, name, 0)];
   });
 

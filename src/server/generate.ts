@@ -1,5 +1,6 @@
 /** `/generate`: a request in, its picture out, in any of the formats. */
 import { type Context, Hono } from "hono";
+import { fileFields, isAddress } from "../engine/request.ts";
 import { pictureCount } from "../engine/tasks.ts";
 import { answerWith } from "./answer/mod.ts";
 import { checkCount, previewsIn } from "./delivery.ts";
@@ -18,7 +19,8 @@ export function generateRoutes(surface: Surface): Hono<Env> {
     const { order, delivery, info, fields } = await readOrder(c, surface);
     try {
       checkCount(pictureCount(order.parsed.request), delivery);
-      const etag = c.req.method === "GET"
+      // What is at an address may be another picture tomorrow.
+      const etag = c.req.method === "GET" && !fileFields.some((name) => isAddress(`${fields.get(name)}`))
         ? etagOf(fields, { ...delivery, weights: () => weightsOf(surface, info.model.name), info })
         : undefined;
       const headers = etag ? cacheHeaders(etag, { shared: surface.open }) : { "cache-control": "no-store" };

@@ -41,7 +41,7 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
     try {
       const translation = translate(new Wire(upload.fields));
       translation.set("model", model);
-      const { parsed, info } = await translation.parse(surface);
+      const { parsed, info } = await translation.parse(surface, { grow: upload.grow, signal: c.req.raw.signal });
       const idempotency = idempotencyOf(c, upload.fields);
       const job = submit(c, surface, { parsed, idempotency, release, tag: "huggingface" }, info);
       const accepted = formatOf(c.req.header("accept") ?? null);
@@ -59,13 +59,14 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
     const upload = await uploads.readBytes(request);
     return {
       fields: new Map<string, unknown>([["inputs", upload.bytes]]),
+      grow: upload.grow,
       [Symbol.dispose]: () => upload[Symbol.dispose](),
     };
   }
 }
 
-/** How base64 of a PNG, JPEG or WebP begins, or a data URL of any picture. */
-const pictureText = /^(data:image\/|iVBORw0KGgo|\/9j\/|UklGR)/;
+/** How base64 of a PNG, JPEG or WebP begins, or a data URL or address of any picture. */
+const pictureText = /^(data:image\/|https?:\/\/|iVBORw0KGgo|\/9j\/|UklGR)/;
 
 function translate(wire: Wire): Translation {
   const into = new Translation();

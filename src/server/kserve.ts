@@ -76,7 +76,7 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
     try {
       const translation = translate(read.inputs);
       translation.set("model", name);
-      const { parsed, info } = await translation.parse(surface);
+      const { parsed, info } = await translation.parse(surface, { grow: read.grow, signal: c.req.raw.signal });
       const idempotency = idempotencyOf(c, translation.fields);
       const job = submit(c, surface, { parsed, idempotency, release, tag: "kserve" }, info);
       const leave = job.watch(c.req.raw.signal);

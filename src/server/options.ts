@@ -104,6 +104,9 @@ export const settings = {
     accepts: (origin) => origin === "*" || URL.parse(origin)?.origin === origin,
     would: "an origin like https://example.com",
   }),
+  allowImageUrls: yes({
+    help: "fetches pictures that requests name by their address: public ones, on the usual ports",
+  }),
   openMetrics: yes({ help: "leaves `/metrics` open where keys are asked for; `/health` always is" }),
   logFormat: oneOf(logFormats, { value: "FORMAT", help: "lines of the log: `text` or `json`", absent: "text" }),
   logLevel: oneOf(logLevels, {

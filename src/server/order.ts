@@ -33,6 +33,7 @@ export async function readOrder(c: Context<Env>, surface: Surface): Promise<Read
     const fields = new Map(upload.fields);
     const delivery = takeDelivery(fields, c.req.header("accept") ?? null);
     const info = await infoOf(surface, fields);
+    await surface.remote?.fill(fields, { grow: upload.grow, signal: c.req.raw.signal });
     const parsed = parseRequest(fields, info);
     const idempotency = idempotencyOf(c, fields);
     const { detach: detached, priority, timeoutMs } = delivery;

@@ -10,6 +10,7 @@ import type { PictureWriter } from "../image/write.ts";
 import type { Job } from "./job.ts";
 import type { Jobs, Order } from "./jobs.ts";
 import { Refusal } from "./refusal.ts";
+import type { RemotePictures } from "./remote.ts";
 import type { UploadReader } from "./upload.ts";
 
 export interface Surface {
@@ -21,6 +22,8 @@ export interface Surface {
   models: () => readonly ModelEntry[];
   /** The textual inversions that there are, for whichever text encoder. */
   embeddings: () => readonly EmbeddingEntry[];
+  /** Fetches pictures by their addresses, where that is allowed. */
+  remote?: RemotePictures;
   /** What the weights are known by, in ETags. */
   weights: string;
   /** Whether answers are for everybody: no keys are asked for. */

@@ -15,6 +15,8 @@ export interface TensorRequest extends Disposable {
   inputs: Tensor[];
   /** Whether the client wants its outputs as bytes. */
   binary: boolean;
+  /** Counts further bytes that are held for the request. @throws Refusal */
+  grow: (bytes: number) => void;
 }
 
 /** Largest JSON in front of bytes: all that is large belongs behind it. */
@@ -46,7 +48,11 @@ export async function readTensors(request: Request, uploads: UploadReader): Prom
   if (announced === null) {
     const upload = await uploads.read(request, { untyped: "application/json" });
     try {
-      return { ...requestOf(new Wire(upload.fields)), [Symbol.dispose]: () => upload[Symbol.dispose]() };
+      return {
+        ...requestOf(new Wire(upload.fields)),
+        grow: upload.grow,
+        [Symbol.dispose]: () => upload[Symbol.dispose](),
+      };
     } catch (error) {
       upload[Symbol.dispose]();
       throw error;
@@ -59,7 +65,11 @@ export async function readTensors(request: Request, uploads: UploadReader): Prom
       throw malformed(`has ${bytes.length} bytes and its header announces ${announced.slice(0, 20)} of JSON`);
     }
     const fields = parse(bytes.subarray(0, length));
-    return { ...requestOf(new Wire(fields), bytes.subarray(length)), [Symbol.dispose]: () => upload[Symbol.dispose]() };
+    return {
+      ...requestOf(new Wire(fields), bytes.subarray(length)),
+      grow: upload.grow,
+      [Symbol.dispose]: () => upload[Symbol.dispose](),
+    };
   } catch (error) {
     upload[Symbol.dispose]();
     throw error;
@@ -69,7 +79,7 @@ export async function readTensors(request: Request, uploads: UploadReader): Prom
 function requestOf(
   wire: Wire,
   tail: Uint8Array<ArrayBuffer> = new Uint8Array(),
-): Omit<TensorRequest, keyof Disposable> {
+): Omit<TensorRequest, "grow" | keyof Disposable> {
   let at = 0;
   const inputs = (wire.list("inputs") ?? []).map((entry): Tensor => {
     const input = wireOf(entry), name = input.text("name") ?? "";

@@ -5,6 +5,7 @@
 import type { EngineInfo } from "../engine/protocol.ts";
 import { show } from "../engine/fields.ts";
 import { ConflictError, type ParsedRequest, parseRequest, RequestError } from "../engine/request.ts";
+import type { Fetching } from "./remote.ts";
 import { infoOf, type Surface } from "./surface.ts";
 
 /** A request in the native fields, on the way to being parsed. */
@@ -36,9 +37,13 @@ export class Translation {
    *
    * @throws RequestError in the client's names; Refusal or EngineError
    */
-  async parse(surface: Pick<Surface, "engine" | "models">): Promise<{ parsed: ParsedRequest; info: EngineInfo }> {
+  async parse(
+    surface: Pick<Surface, "engine" | "models" | "remote">,
+    fetching: Fetching,
+  ): Promise<{ parsed: ParsedRequest; info: EngineInfo }> {
     try {
       const info = await infoOf(surface, this.fields);
+      await surface.remote?.fill(this.fields, fetching);
       const parsed = parseRequest(this.fields, info);
       const unknown = parsed.ignored.find((name) => !this.#optional.has(name));
       if (unknown !== undefined) {

@@ -22,6 +22,8 @@ export interface Upload extends Disposable {
    * more than once is an array, which no parser accepts.
    */
   readonly fields: Map<string, unknown>;
+  /** Counts further bytes that are held for the request with those of its body. @throws Refusal */
+  readonly grow: (bytes: number) => void;
 }
 
 export class UploadReader implements Disposable {
@@ -64,15 +66,16 @@ export class UploadReader implements Disposable {
     const release = share.keep();
     return {
       fields: new Map(Array.from(fields, ([name, values]) => [name, values.length === 1 ? values[0] : values])),
+      grow: share.grow,
       [Symbol.dispose]: release,
     };
   }
 
   /** A request's body as it is, for what is neither JSON nor a form. @throws Refusal */
-  async readBytes(request: Request): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> } & Disposable> {
+  async readBytes(request: Request): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> } & Omit<Upload, "fields">> {
     using share = this.#share();
     const bytes = concat(await this.#readPieces(request, share.grow));
-    return { bytes, [Symbol.dispose]: share.keep() };
+    return { bytes, grow: share.grow, [Symbol.dispose]: share.keep() };
   }
 
   /** Ends the Worker; a later `read()` starts another. */

@@ -4,6 +4,7 @@ import { read } from "../files.ts";
 
 Deno.test("options have defaults, the environment is before them and the command line before that", () => {
   const absent = {
+    allowImageUrls: false,
     host: "127.0.0.1",
     port: 8000,
     model: "tiny",

@@ -44,7 +44,10 @@ export function a1111Routes(surface: Surface): Hono<Env> {
       const release = () => upload[Symbol.dispose]();
       try {
         const wanted = translate(new Wire(upload.fields), settings, { fromImage });
-        const { parsed, info } = await wanted.translation.parse(surface);
+        const { parsed, info } = await wanted.translation.parse(surface, {
+          grow: upload.grow,
+          signal: c.req.raw.signal,
+        });
         if (fromImage && !parsed.initImageFile) throw new Refusal("init_image_missing", "Init image not found");
         const idempotency = idempotencyOf(c, upload.fields);
         if (wanted.keepsOverrides) settings.change(wanted.overrides, { loaded: readyInfo(engine).model.name });

@@ -31,7 +31,7 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
     const release = () => upload[Symbol.dispose]();
     try {
       const wanted = translate(new Wire(upload.fields), endpoint);
-      const { parsed, info } = await wanted.translation.parse(surface);
+      const { parsed, info } = await wanted.translation.parse(surface, { grow: upload.grow, signal: c.req.raw.signal });
       const idempotency = idempotencyOf(c, upload.fields);
       // An address is fetched after its answer.
       const detached = wanted.responseFormat === "url";

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { type Fetching, RemotePictures } from "../../src/server/remote.ts";
+import { errorOf, serve } from "./serve.ts";
+
+const png = await Deno.readFile(new URL("../oracle/bad/pictures/ok_rgb.png", import.meta.url));
+
+/** A server on this machine, and what resolves names to it and lets it be reached, which else is not public. */
+function elsewhere(answer: (request: Request) => Response | Promise<Response>) {
+  const seen: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    seen.push(request.url);
+    return answer(request);
+  });
+  const { port } = server.addr;
+  const names: Record<string, string[]> = { "pictures.test": ["127.0.0.1"], "inside.test": ["127.0.0.1", "10.0.0.1"] };
+  const resolved: string[] = [];
+  const resolve = (name: string) => {
+    resolved.push(name);
+    return Promise.resolve(names[name] ?? [name]);
+  };
+  const allows = (address: string, to: number) => address === "127.0.0.1" && to === port;
+  return {
+    at: (path: string) => `http://pictures.test:${port}/${path}`,
+    port,
+    seen,
+    resolved,
+    options: { resolve, allows },
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+const fetching: Fetching = { grow: () => {}, signal: new AbortController().signal };
+
+/** The picture at an address, as the field `init_image`. */
+async function fetched(remote: RemotePictures, address: string, how = fetching): Promise<unknown> {
+  const fields = new Map<string, unknown>([["init_image", address]]);
+  await remote.fill(fields, how);
+  return fields.get("init_image");
+}
+
+Deno.test("a picture is fetched from the address that was checked, by the name that was given", async () => {
+  await using there = elsewhere(() => new Response(png, { headers: { "content-type": "image/png" } }));
+  const remote = new RemotePictures(there.options);
+  let held = 0;
+  assert.deepEqual(await fetched(remote, there.at("a.png?b"), { ...fetching, grow: (by) => void (held += by) }), png);
+  assert.equal(held, png.length);
+  assert.deepEqual(there.seen, [there.at("a.png?b")]);
+  assert.deepEqual(there.resolved, ["pictures.test"]);
+});
+
+Deno.test("addresses of this machine and its network are refused however they are written, and nothing is connected to", async () => {
+  await using there = elsewhere(() => new Response(png));
+  const { port } = there, remote = new RemotePictures();
+  const hosts = ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"];
+  const others = ["169.254.169.254", "10.0.0.1", "[fd00:ec2::254]", "100.100.100.200", "192.168.0.1", "[fe80::1]"];
+  for (const host of [...hosts, ...others]) {
+    for (const address of [`http://${host}:${port}/`, `http://${host}/`, `https://${host}/`]) {
+      await assert.rejects(fetched(remote, address), /is not public, or of another port/, address);
+    }
+  }
+  await assert.rejects(fetched(remote, "http://1.1.1.1:8080/"), /another port/);
+  assert.deepEqual(there.seen, []);
+});
+
+Deno.test("a name that stands for a private address beside a public one is refused, and one that changes its mind is not asked again", async () => {
+  await using there = elsewhere(() => new Response(png));
+  const remote = new RemotePictures(there.options);
+  await assert.rejects(fetched(remote, `http://inside.test:${there.port}/`), /is not public/);
+  assert.deepEqual([there.seen, there.resolved], [[], ["inside.test"]]);
+});
+
+Deno.test("every redirect is checked anew, and there are five at most", async () => {
+  const to: Record<string, string> = {
+    inside: "http://10.0.0.1/",
+    scheme: "file:///etc/passwd",
+    loop: "/loop",
+    once: "/a",
+  };
+  await using there = elsewhere((request) => {
+    const location = to[new URL(request.url).pathname.slice(1)];
+    return location ? new Response(null, { status: 302, headers: { location } }) : new Response(png);
+  });
+  const remote = new RemotePictures(there.options);
+  assert.deepEqual(await fetched(remote, there.at("once")), png);
+  await assert.rejects(fetched(remote, there.at("inside")), /"http:\/\/10\.0\.0\.1\/" is not public/);
+  await assert.rejects(fetched(remote, there.at("scheme")), /is not of http or https/);
+  const before = there.seen.length;
+  await assert.rejects(fetched(remote, there.at("loop")), /redirects more than 5 times/);
+  assert.equal(there.seen.length - before, 6);
+});
+
+Deno.test("passwords in addresses, other statuses, other types, large files and slow ones are refused in a sentence", async () => {
+  const kept: (() => void)[] = [];
+  await using there = elsewhere((request) => {
+    switch (new URL(request.url).pathname) {
+      case "/none":
+        return new Response("secret", { status: 404 });
+      case "/page":
+        return new Response("<html>", { headers: { "content-type": "text/html" } });
+      case "/large":
+        return new Response(new Uint8Array(1 << 20));
+      case "/endless":
+        return new Response(
+          new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1 << 16)) }),
+        );
+      case "/bomb": { // a thousand times larger than what is sent
+        const zeros = new Blob([new Uint8Array(4 << 20)]).stream().pipeThrough(new CompressionStream("gzip"));
+        return new Response(zeros, { headers: { "content-encoding": "gzip" } });
+      }
+      default: {
+        const { promise, resolve } = Promise.withResolvers<Response>();
+        kept.push(() => resolve(new Response()));
+        return promise;
+      }
+    }
+  });
+  const remote = new RemotePictures({ ...there.options, deadlineMs: 300, maxBytes: 1 << 19 });
+  const cases: [address: string, message: RegExp][] = [
+    [there.at("a").replace("//", "//me:pass@"), /^Field init_image: .* holds a password/],
+    [there.at("none"), /answers with status 404/],
+    [there.at("page"), /is of type "text\/html", a picture would do$/],
+    [there.at("large"), /has more than \d+ MiB/],
+    [there.at("endless"), /has more than \d+ MiB/],
+    [there.at("slow"), /takes more than 0\.3 s/],
+    [`http://pictures.test:${there.port}/${"a".repeat(3000)}`, /is none/],
+    ["http://", /is none/],
+  ];
+  for (const [address, message] of cases) await assert.rejects(fetched(remote, address), { message }, address);
+  // What comes compressed, which is not asked for, is not inflated here.
+  assert.ok((await fetched(remote, there.at("bomb")) as Uint8Array).length < 10_000);
+  kept.forEach((end) => end());
+});
+
+Deno.test("a client that leaves ends the fetching", async () => {
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  await using there = elsewhere(() => promise);
+  const remote = new RemotePictures(there.options), left = new AbortController();
+  const outcome = fetched(remote, there.at("slow"), { ...fetching, signal: left.signal });
+  setTimeout(() => left.abort(new DOMException("left", "AbortError")), 50);
+  await assert.rejects(outcome, { name: "AbortError" });
+  resolve(new Response());
+});
+
+Deno.test("surfaces take addresses where they are allowed, name the field as their clients do, and refuse them elsewhere", async () => {
+  await using there = elsewhere(() => new Response(png, { headers: { "content-type": "image/png" } }));
+  const asked: [path: string, field: string, body: (address: string) => unknown][] = [
+    ["/generate", "init_image", (init_image) => ({ prompt: "x", init_image })],
+    ["/sdapi/v1/img2img", "init_images", (address) => ({ init_images: [address], width: 64, height: 64 })],
+    ["/hf", "inputs", (inputs) => ({ inputs, parameters: { prompt: "x" } })],
+    ["/v2/models/tiny/infer", "init_image", (address) => ({
+      inputs: [["prompt", "x"], ["init_image", address]].map(([name, text]) => (
+        { name, datatype: "BYTES", shape: [1], data: [text] }
+      )),
+    })],
+  ];
+  {
+    using server = serve({ remote: new RemotePictures(there.options) });
+    for (const [path, field, body] of asked) {
+      const answer = server.send("POST", path, body(there.at("a.png")));
+      const job = await server.engine.next();
+      assert.equal(job.request.initImage?.length, 64 * 64 * 3, path);
+      job.run();
+      const response = await answer;
+      assert.equal(response.status, 200, path);
+      await response.bytes();
+      const refused = await server.send("POST", path, body("http://10.0.0.1/"));
+      assert.ok(refused.status === 400 || refused.status === 422, path);
+      assert.ok((await refused.text()).includes(`Field ${field}: the address`), path);
+    }
+    const cached = server.send("GET", `/generate?prompt=x&seed=1&init_image=${encodeURIComponent(there.at("a.png"))}`);
+    (await server.engine.next()).run();
+    assert.equal((await cached).headers.get("cache-control"), "no-store");
+    await (await cached).bytes();
+    assert.equal(server.uploads.heldBytes, 0);
+  }
+  using server = serve();
+  const { status, message } = await errorOf(
+    await server.send("POST", "/generate", { prompt: "x", init_image: there.at("a") }),
+  );
+  assert.equal(status, 400);
+  assert.match(message, /is the address .*, the picture itself as base64, a data URL or an uploaded file would do$/);
+});
