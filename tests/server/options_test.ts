@@ -20,6 +20,7 @@ Deno.test("options have defaults, the environment is before them and the command
     corsOrigins: [],
     openMetrics: false,
     requireGpu: false,
+    allowImageUrls: false,
     drainTimeout: 600_000,
     gpuTimeout: 120_000,
     logFormat: "text",
@@ -48,6 +49,7 @@ Deno.test("options have defaults, the environment is before them and the command
     LOG_FORMAT: "json",
     LOG_LEVEL: "warn",
     LOG_PROMPTS: "true",
+    ALLOW_IMAGE_URLS: "1",
   };
   const told = {
     host: "0.0.0.0",
@@ -70,6 +72,7 @@ Deno.test("options have defaults, the environment is before them and the command
     logFormat: "json",
     logLevel: "warn",
     logPrompts: true,
+    allowImageUrls: true,
   };
   assert.deepEqual(parseOptions([], env), told);
   assert.deepEqual(parseOptions(["--port", "81", "--gpu=nvidia"], env), { ...told, port: 81, gpu: "nvidia" });
