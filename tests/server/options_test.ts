@@ -20,7 +20,6 @@ Deno.test("options have defaults, the environment is before them and the command
     corsOrigins: [],
     openMetrics: false,
     requireGpu: false,
-    allowImageUrls: false,
     drainTimeout: 600_000,
     gpuTimeout: 120_000,
     logFormat: "text",
