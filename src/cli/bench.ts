@@ -13,7 +13,7 @@ import { benchWays, comparisons } from "./bench/ways.ts";
 
 const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
        deno task bench --memory [--gpu INDEX|NAME]
-       deno task bench --merging [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
+       deno task bench --merging [--sizes N,N] [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
        deno task bench --step-cache|--cfg-interval|--previews [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
        deno task bench --full [--sizes N,N] [--precision f32|f16] [--peer KIND=PATH …] [--gpu …] [--runs N] [--only TEXT] [--profile]
 
@@ -22,11 +22,11 @@ const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--ru
   --runs N      counted runs of each measurement (default: 5)
   --only TEXT   first, pictures or loop: only that; with --full ${fullGroups.join(", ")}
   --profile     where the time of a step and of the decoder goes, by kernel and workgroups, beside the roofline
-  --step-cache  what the request's field step_cache saves, and what it does to pictures
-  --cfg-interval  the same of cfg_start and cfg_end
-  --previews    what previews cost
+  --step-cache, --cfg-interval, --previews
+                what these fields of the request save or cost, and what they do to pictures
   --memory      memory of a picture at Stable Diffusion 1.5's size, whose weights are written to .cache first
-  --merging     what token merging gains and costs: time and error of pictures at three ratios and sizes
+  --merging     what token merging gains and costs: time and error of pictures at three ratios; of squares
+                of --sizes, or of the model's own size and twice and four times its sides
 
   --full        Stable Diffusion 1.5 at real sizes, with hashed weights that are written to .cache once (4.3 GB with peers)
   --sizes N,N   sides of its pictures in pixels (default: 256,512)
@@ -58,6 +58,8 @@ interface CommandLine {
   merging: boolean;
   /** What {@link comparisons} are asked for. */
   compared: (keyof typeof comparisons)[];
+  /** Sides of pictures, where they are asked for. */
+  sides?: number[];
   /** What --full asks for. */
   full?: FullOptions;
 }
@@ -103,10 +105,11 @@ function parse(args: string[]): CommandLine | undefined {
     throw new UsageError(`Cannot use --only ${JSON.stringify(only)}, ${names.join(", ")} would do`);
   }
   const full = readFull({ ...values, gpu, only, profile, runs: Number(runs) });
+  const sides = values.sizes === undefined ? undefined : readSides(values.sizes);
   const modelsDir = Deno.env.get("MODELS_DIR");
   const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
   const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
-  return { model, gpu, runs: Number(runs), only, profile, memory, merging, compared, full };
+  return { model, gpu, runs: Number(runs), only, profile, memory, merging, compared, sides, full };
 }
 
 /** What --full and the flags that need it ask for; undefined without it. */
@@ -122,16 +125,18 @@ function readFull(
   if (precision !== undefined && precision !== "f32" && precision !== "f16") {
     throw new UsageError(`Cannot use --precision ${JSON.stringify(precision)}, f32 or f16 would do`);
   }
-  const sides = sizes.split(",").map(Number);
-  if (!sides.every((side) => side > 0 && side % 64 === 0)) {
-    throw new UsageError(`Cannot use --sizes ${JSON.stringify(sizes)}, multiples of 64 like 256,512 would do`);
-  }
   const peers = peer.map((each) => {
     const [, kind, path] = /^(diffusers|sdcpp)=(.+)$/.exec(each) ?? [];
     if (path) return { kind: kind as "diffusers" | "sdcpp", path: callersPath(path) };
     throw new UsageError(`Cannot use --peer ${JSON.stringify(each)}, diffusers=VENV or sdcpp=PATH would do`);
   });
-  return { ...rest, precision, sides, peers };
+  return { ...rest, precision, sides: readSides(sizes), peers };
+}
+
+function readSides(sizes: string): number[] {
+  const sides = sizes.split(",").map(Number);
+  if (sides.every((side) => side > 0 && side % 64 === 0)) return sides;
+  throw new UsageError(`Cannot use --sizes ${JSON.stringify(sizes)}, multiples of 64 like 256,512 would do`);
 }
 
 /** Runs the command and resolves with its exit code: 0, or 2 for what was asked wrongly. */
@@ -149,7 +154,7 @@ async function bench(args: string[]): Promise<number> {
   } else if (commandLine.memory) {
     await benchMemory(commandLine.gpu);
   } else if (commandLine.merging) {
-    await benchMerging(commandLine.model, commandLine.gpu, commandLine.runs);
+    await benchMerging(commandLine.model, commandLine.gpu, commandLine);
   } else if (commandLine.compared.length > 0) {
     const ways = Object.assign({}, ...commandLine.compared.map((name) => comparisons[name]));
     await benchWays(commandLine.model, commandLine.gpu, commandLine.runs, ways);

@@ -11,18 +11,26 @@ const ratios = [0.25, 0.5, 0.75];
 /** Prompts that are compared. */
 const prompts = ["a red circle on a blue background", "a yellow star on a green background", "a pink heart"];
 
-/** Prints a table: for the model's own size and twice and four times its sides, each ratio against none. */
-export async function benchMerging(model: string, gpu: string | undefined, runs: number): Promise<void> {
+/**
+ * Prints a table: for squares of these sides, or where absent the model's own size and twice and four times its sides, each
+ * ratio against none.
+ */
+export async function benchMerging(
+  model: string,
+  gpu: string | undefined,
+  { runs, sides }: { runs: number; sides?: readonly number[] },
+): Promise<void> {
   using engine = await Engine.open({ model, gpu, log: () => {} });
   const { width, height } = engine.info.model.defaults;
   console.log(
     "| size | ratio | median | without merging | gain | latents' rel_rms | PSNR |\n|---|---|---|---|---|---|---|",
   );
-  for (const factor of [1, 2, 4]) {
-    const size = { width: factor * width, height: factor * height };
+  const sizes = sides?.map((side) => ({ width: side, height: side })) ??
+    [1, 2, 4].map((factor) => ({ width: factor * width, height: factor * height }));
+  for (const size of sizes) {
     for (const tokenMerging of ratios) {
       const [merged, plain] = await alternate(
-        factor > 1 ? Math.min(runs, 3) : runs,
+        size.width > width ? Math.min(runs, 3) : runs,
         () => make(engine, { ...size, tokenMerging }),
         () => make(engine, size),
       );
