@@ -24,7 +24,7 @@ import { metricsOf } from "./metrics.ts";
 import { modelRoutes } from "./models.ts";
 import { openAiRoutes } from "./openai/routes.ts";
 import { isPage, pageRoutes } from "./page/routes.ts";
-import { allowOrigins, secure } from "./protect.ts";
+import { allowOrigins, requireHost, secure } from "./protect.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import type { RemotePictures } from "./remote.ts";
@@ -87,6 +87,7 @@ export function createApp(
     logRequest(log, c, answered, { prompts });
   }));
   app.use(secure());
+  app.use(requireHost());
   app.use(allowOrigins(origins));
   app.use(async (c, next) => {
     await next();

@@ -8,6 +8,7 @@ import { RateLimitError } from "./rate.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
 
 const refusalStatus: Record<RefusalCode, number> = {
+  malformed_host: 400,
   malformed_body: 400,
   invalid_api_key: 401,
   not_found: 404,

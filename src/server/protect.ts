@@ -1,6 +1,7 @@
 /** Headers by which browsers keep pages of others away from the server's answers. */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
+import { Refusal } from "./refusal.ts";
 import type { Env } from "./surface.ts";
 
 /** What pages of other origins may read, where they are named. */
@@ -26,6 +27,17 @@ export function allowOrigins(origins: readonly string[]): MiddlewareHandler<Env>
     exposeHeaders: exposed,
     maxAge: 600,
   });
+}
+
+/** Refuses a request whose header Host makes no address of it: nothing behind has to think of that. */
+export function requireHost(): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    if (!URL.canParse(c.req.raw.url)) {
+      const host = JSON.stringify(c.req.header("host")?.slice(0, 80) ?? "");
+      throw new Refusal("malformed_host", `The header Host is ${host}, a name or address and perhaps a port would do`);
+    }
+    await next();
+  };
 }
 
 /** No answer is taken for anything but what it says it is; what is no picture is shown in nobody's frame. */

@@ -2,6 +2,7 @@
 
 /** Why: the code of its answer. */
 export type RefusalCode =
+  | "malformed_host"
   | "malformed_body"
   | "body_too_large"
   | "upload_too_slow"

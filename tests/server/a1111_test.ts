@@ -239,6 +239,17 @@ Deno.test("memory tells of the machine's and of the device's, as far as it is kn
   assert.equal(events.retries, 2);
 });
 
+Deno.test("settings that no request could be made with are refused when they are set, and change nothing", async () => {
+  using server = serve();
+  const wrong = { sd_vae: "none.pt", randn_source: "dice", samples_format: "exe", CLIP_stop_at_last_layers: 99 };
+  for (const [name, value] of Object.entries({ ...wrong, token_merging_ratio: 2, sd_model_checkpoint: "none" })) {
+    const response = await server.send("POST", `${api}/options`, { [name]: value, eta_noise_seed_delta: 31337 });
+    assert.equal(response.status, name === "sd_model_checkpoint" ? 404 : 422, name);
+    assert.match(await response.text(), new RegExp(`Field ${name} `));
+  }
+  assert.equal((await (await server.send("GET", `${api}/options`)).json()).eta_noise_seed_delta, 0);
+});
+
 Deno.test("settings of one request last where it says that they are not to be restored", async () => {
   using server = serve();
   const rngOf = async (extra: Record<string, unknown>) => {

@@ -9,8 +9,8 @@ import { jobHeaders } from "../answer/headers.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
 import { Refusal } from "../refusal.ts";
-import { type Env, infoOf, notAllowed, readyInfo, submit, type Surface } from "../surface.ts";
-import { Wire } from "../translate.ts";
+import { type Env, notAllowed, readyInfo, submit, type Surface } from "../surface.ts";
+import { Translation, Wire } from "../translate.ts";
 import {
   deviceMemory,
   embeddings,
@@ -23,7 +23,7 @@ import {
 } from "./lists.ts";
 import { progressOf } from "./progress.ts";
 import { resultOf } from "./result.ts";
-import { modelName, Settings } from "./settings.ts";
+import { Settings } from "./settings.ts";
 import { translate } from "./translate.ts";
 
 /** The tag of the jobs that came this way: an interrupt without an id means one of them. */
@@ -88,9 +88,13 @@ export function a1111Routes(surface: Surface): Hono<Env> {
   app.get("/options", (c) => c.json(settings.list(readyInfo(engine).model.name)));
   app.post("/options", async (c) => {
     using upload = await uploads.read(c.req.raw);
-    const wire = new Wire(upload.fields), model = wire.text("sd_model_checkpoint");
-    // The object is posted back as it was told: most often this is the model in use.
-    if (model) await infoOf(surface, new Map([["model", modelName(model)]]));
+    // The whole object is posted back as it was told, most often with one value changed.
+    const wire = new Wire(upload.fields);
+    // What no later request could be made with is refused here, not there.
+    const trial = new Translation(), changed = settings.with(wire);
+    trial.set("prompt", "");
+    changed.apply(trial);
+    await trial.parse(surface, { grow: upload.grow, signal: c.req.raw.signal });
     settings.change(wire, { loaded: readyInfo(engine).model.name });
     return c.json(null);
   });
@@ -115,7 +119,7 @@ export function a1111Routes(surface: Surface): Hono<Env> {
     using upload = await uploads.read(c.req.raw);
     const wire = new Wire(upload.fields);
     const image = wire.any("image");
-    const file = typeof image === "string" ? decodeFile(image) : image;
+    const file = typeof image === "string" ? decodeFile(image, "image") : image;
     if (!(file instanceof Uint8Array)) throw new Refusal("init_image_missing", "Image not found");
     const items = readTexts(file), info = readComment(file) ?? items.parameters ?? "";
     return c.json({ info, items, parameters: info === "" ? {} : flatten(parseInfotext(info)) });
@@ -128,7 +132,7 @@ export function a1111Routes(surface: Surface): Hono<Env> {
       const message = `Field upscaler_1 is ${JSON.stringify(upscaler.slice(0, 60))}, None would do`;
       throw new RequestError("upscaler_1", message);
     }
-    const file = typeof image === "string" ? decodeFile(image) : image;
+    const file = typeof image === "string" ? decodeFile(image, "image") : image;
     if (!(file instanceof Uint8Array)) throw new Refusal("init_image_missing", "Image not found");
     return c.json({ html_info: "", image: encodeBase64(file as Uint8Array<ArrayBuffer>) });
   });

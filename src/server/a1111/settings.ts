@@ -61,15 +61,21 @@ export class Settings {
     };
   }
 
-  get format(): FileFormat {
+  /** @throws RequestError */
+  #format(): FileFormat {
     const given = this.#values.samples_format.toLowerCase().replace("jpg", "jpeg");
     const format = fileFormats.find((format) => format === given);
     if (format) return format;
     throw wrong("samples_format", given, "png, jpg or webp");
   }
 
-  /** Sets the native fields that follow from the settings. */
-  apply(into: Translation): void {
+  /**
+   * Sets the native fields that follow from the settings.
+   *
+   * @returns the format of files
+   * @throws RequestError where a setting's value is none
+   */
+  apply(into: Translation): FileFormat {
     const { sd_model_checkpoint: model, sd_vae: vae, randn_source: source, ...values } = this.#values;
     into.set("model", model === "" ? undefined : modelName(model), "sd_model_checkpoint");
     if (!["automatic", "none", ""].includes(vae.toLowerCase())) throw wrong("sd_vae", vae, "Automatic");
@@ -83,6 +89,7 @@ export class Settings {
     if (every > 0) into.prefer("previews", Math.min(150, Math.floor((stepsOf(into.fields) - 1) / every) || 0));
     if (values.eta_noise_seed_delta !== 0) into.set("eta_noise_seed_delta", values.eta_noise_seed_delta);
     if (values.token_merging_ratio !== 0) into.set("token_merging_ratio", values.token_merging_ratio);
+    return this.#format();
   }
 }
 

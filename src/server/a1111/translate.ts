@@ -75,7 +75,7 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
   wire.pass(...hiresFields, "firstphase_width", "firstphase_height");
   if (fromImage) setPictures(wire, into);
   else wire.pass("denoising_strength");
-  overrides.apply(into);
+  const format = overrides.apply(into);
   refuseScripts(wire);
   wire.pass("styles", "save_images", "do_not_save_samples", "do_not_save_grid");
   wire.pass("comments", "s_min_uncond", "refiner_checkpoint", "refiner_switch_at", "disable_extra_networks");
@@ -86,7 +86,7 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
     overrides: given,
     keepsOverrides: wire.flag("override_settings_restore_afterwards") === false,
     taskId: wire.text("force_task_id"),
-    format: overrides.format,
+    format,
   };
   into.ignored.push(...wire.ignored);
   return request;
