@@ -18,7 +18,7 @@ import {
 import { nearestFirst } from "../std/nearest.ts";
 import type { ModelInfo } from "./protocol.ts";
 import { flattenHires, parseTasks, taskFields } from "./task_fields.ts";
-import type { Tasks } from "./tasks.ts";
+import { outputSize, pictureCount, type Tasks } from "./tasks.ts";
 import { readTextRequest, textFields, type TextRequest } from "./text_fields.ts";
 import {
   defaultEta,
@@ -189,14 +189,28 @@ export function parseRequest(given: ReadonlyMap<string, unknown>, context: Reque
     multiple: context.limits.multiple,
   });
   if (tasks.hires) checkArea(tasks.hires, context.limits, ["hr_resize_x", "hr_resize_y"]);
+  const request = { ...common, ...tasks };
+  checkTotal(request);
   const known = (name: string) =>
     name === "hires" || fileFields.some((file) => file === name) || Object.hasOwn(table, name);
   return {
-    request: { ...common, ...tasks },
+    request,
     initImageFile,
     maskFile,
     ignored: [...given.keys()].filter((name) => !known(name)),
   };
+}
+
+/** Most pixels of all pictures of one request, which are held until they have been answered: 256 of 512×512. */
+const mostPixels = 2 ** 26;
+
+/** Refuses more pictures than one answer may hold. @throws RequestError */
+export function checkTotal(request: Tasks & { width: number; height: number }): void {
+  const { width, height } = outputSize(request), count = pictureCount(request);
+  if (count === 1 || count * width * height <= mostPixels) return;
+  const most = Math.max(1, Math.floor(mostPixels / (width * height)));
+  const message = `Fields n and n_iter ask for ${count} pictures of ${width}×${height} pixels, ${most} would do`;
+  throw new RequestError("n", message);
 }
 
 function anySeed(): number {

@@ -1,6 +1,6 @@
 /** Runs one job: reads its picture, waits for its turn, and turns what the engine tells into pictures and news. */
 import type { Engine, JobProgress } from "../engine/client.ts";
-import type { GenerateRequest } from "../engine/request.ts";
+import { checkTotal, type GenerateRequest } from "../engine/request.ts";
 import { attachPictures, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
 import type { PictureFiles, PictureReader } from "../image/read.ts";
 import { concat } from "../png/chunk.ts";
@@ -30,6 +30,7 @@ export async function runJob(
     if (files) {
       const began = Date.now(), from = performance.now();
       attachPictures(request, await pictures.prepare(files, preparationOf(request, sideMultiple), { signal }));
+      checkTotal(request); // they may be as large as the picture that was sent
       job.took({ stage: "picture", began, ms: performance.now() - from });
     }
     decoded();

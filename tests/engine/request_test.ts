@@ -85,6 +85,10 @@ const bad: [fields: Record<string, unknown>, message: RegExp][] = [
   [{ width: 7 }, /^Field width is 7, a multiple of 8 from 8 to 2048 would do$/],
   [{ height: "4096" }, /^Field height is "4096", a multiple of 8 from 8 to 2048 would do$/],
   [{ width: 2048, height: 1024 }, /^Fields width and height are 2048×1024 pixels, .* 1048576 .*, 1448×720 would do$/],
+  [
+    { n: 16, n_iter: 17, width: 512, height: 512 },
+    /^Fields n and n_iter ask for 272 pictures of 512×512 pixels, 256 would do$/,
+  ],
   [{ steps: 0 }, /^Field steps is 0, a whole number from 1 to 150 would do$/],
   [{ steps: 1e9 }, /^Field steps is 1000000000, a whole/],
   [{ steps: "1e9" }, /^Field steps is "1e9", a whole/],
