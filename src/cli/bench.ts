@@ -1,7 +1,10 @@
 /** `deno task bench`: medians, and ratios to a peer measured in the same run. */
 import { Engine } from "../engine/engine.ts";
 import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
+import type { Precision } from "../engine/protocol.ts";
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
+import { agreementGroups, type AgreementOptions, benchAgreement } from "./bench/agreement.ts";
+import type { Size } from "./bench/engine.ts";
 import { printResults, type Result } from "./bench/measure.ts";
 import { benchMemory } from "./bench/memory.ts";
 import { benchMerging } from "./bench/merging.ts";
@@ -12,6 +15,7 @@ import { benchEventLoop, benchFirstPicture } from "./bench/server.ts";
 import { benchWays, comparisons } from "./bench/ways.ts";
 
 const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
+       deno task bench --agreement [--sizes WxH,…] [--precision f32|f16] [--gpu INDEX|NAME] [--only TEXT]
        deno task bench --memory [--gpu INDEX|NAME]
        deno task bench --merging [--sizes N,N] [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
        deno task bench --step-cache|--cfg-interval|--previews [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
@@ -20,17 +24,20 @@ const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--ru
   --model       by name or folder (default: MODEL, else ${defaultModel})
   --gpu         adapter by index or part of its name
   --runs N      counted runs of each measurement (default: 5)
-  --only TEXT   first, pictures or loop: only that; with --full ${fullGroups.join(", ")}
+  --only TEXT   first, pictures or loop: only that; with --full ${fullGroups.join(", ")};
+                with --agreement ${agreementGroups.join(", ")}
   --profile     where the time of a step and of the decoder goes, by kernel and workgroups, beside the roofline
   --step-cache, --cfg-interval, --previews
                 what these fields of the request save or cost, and what they do to pictures
+  --agreement   whether two choices of kernels come to the same at sizes of which the reference has no numbers
+                (default: 768x512,1024x1024); exits with 1 where they do not
   --memory      memory of a picture at Stable Diffusion 1.5's size, whose weights are written to .cache first
   --merging     what token merging gains and costs: time and error of pictures at three ratios; of squares
                 of --sizes, or of the model's own size and twice and four times its sides
 
   --full        Stable Diffusion 1.5 at real sizes, with hashed weights that are written to .cache once (4.3 GB with peers)
   --sizes N,N   sides of its pictures in pixels (default: 256,512)
-  --precision   how it stores numbers (default: f16 where the device has it and is no software adapter)
+  --precision   how it stores numbers (default: f16, as the files do, where the device has it)
   --peer        diffusers=VENV, a virtual environment with torch, diffusers and transformers;
                 sdcpp=PATH, the command of stable-diffusion.cpp; both may be given
 `;
@@ -54,6 +61,7 @@ interface CommandLine {
   runs: number;
   only: string;
   profile: boolean;
+  agreement?: AgreementOptions;
   memory: boolean;
   merging: boolean;
   /** What {@link comparisons} are asked for. */
@@ -83,6 +91,7 @@ function parse(args: string[]): CommandLine | undefined {
         runs: text,
         only: text,
         profile: flag,
+        agreement: flag,
         memory: flag,
         merging: flag,
         "step-cache": flag,
@@ -100,16 +109,17 @@ function parse(args: string[]): CommandLine | undefined {
   if (!/^[1-9]\d{0,5}$/.test(runs)) {
     throw new UsageError(`Cannot use --runs ${JSON.stringify(runs)}, a whole number from 1 would do`);
   }
-  const names = values.full ? fullGroups : Object.keys(groups);
+  const names = values.full ? fullGroups : values.agreement ? agreementGroups : Object.keys(groups);
   if (!names.some((name) => name.includes(only))) {
     throw new UsageError(`Cannot use --only ${JSON.stringify(only)}, ${names.join(", ")} would do`);
   }
   const full = readFull({ ...values, gpu, only, profile, runs: Number(runs) });
-  const sides = values.sizes === undefined ? undefined : readSides(values.sizes);
+  const agreement = values.agreement ? readAgreement({ ...values, gpu, only }) : undefined;
+  const sides = values.sizes === undefined || agreement ? undefined : readSides(values.sizes);
   const modelsDir = Deno.env.get("MODELS_DIR");
   const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
   const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
-  return { model, gpu, runs: Number(runs), only, profile, memory, merging, compared, sides, full };
+  return { model, gpu, runs: Number(runs), only, profile, agreement, memory, merging, compared, sides, full };
 }
 
 /** What --full and the flags that need it ask for; undefined without it. */
@@ -122,15 +132,12 @@ function readFull(
     if (peer.length > 0) throw new UsageError(`Cannot use --peer without --full, --full --peer ${peer[0]} would do`);
     return undefined;
   }
-  if (precision !== undefined && precision !== "f32" && precision !== "f16") {
-    throw new UsageError(`Cannot use --precision ${JSON.stringify(precision)}, f32 or f16 would do`);
-  }
   const peers = peer.map((each) => {
     const [, kind, path] = /^(diffusers|sdcpp)=(.+)$/.exec(each) ?? [];
     if (path) return { kind: kind as "diffusers" | "sdcpp", path: callersPath(path) };
     throw new UsageError(`Cannot use --peer ${JSON.stringify(each)}, diffusers=VENV or sdcpp=PATH would do`);
   });
-  return { ...rest, precision, sides: readSides(sizes), peers };
+  return { ...rest, precision: readPrecision(precision), sides: readSides(sizes), peers };
 }
 
 function readSides(sizes: string): number[] {
@@ -139,7 +146,28 @@ function readSides(sizes: string): number[] {
   throw new UsageError(`Cannot use --sizes ${JSON.stringify(sizes)}, multiples of 64 like 256,512 would do`);
 }
 
-/** Runs the command and resolves with its exit code: 0, or 2 for what was asked wrongly. */
+/** What --agreement asks for. */
+function readAgreement(
+  { sizes = "768x512,1024x1024", precision, gpu, only }:
+    & { sizes?: string; precision?: string }
+    & Pick<CommandLine, "gpu" | "only">,
+): AgreementOptions {
+  const read = sizes.split(",").map((size): Size => {
+    const [, width, height = width] = /^(\d+)(?:x(\d+))?$/.exec(size) ?? [];
+    return { width: Number(width), height: Number(height) };
+  });
+  if (!read.every(({ width, height }) => width > 0 && height > 0 && width % 64 === 0 && height % 64 === 0)) {
+    throw new UsageError(`Cannot use --sizes ${JSON.stringify(sizes)}, multiples of 64 like 768x512,1024 would do`);
+  }
+  return { gpu, only, precision: readPrecision(precision), sizes: read };
+}
+
+function readPrecision(precision?: string): Precision | undefined {
+  if (precision === undefined || precision === "f32" || precision === "f16") return precision;
+  throw new UsageError(`Cannot use --precision ${JSON.stringify(precision)}, f32 or f16 would do`);
+}
+
+/** Runs the command and resolves with its exit code: 0, 1 where kernels do not agree, or 2 for what was asked wrongly. */
 async function bench(args: string[]): Promise<number> {
   let commandLine: CommandLine | undefined;
   try {
@@ -151,6 +179,8 @@ async function bench(args: string[]): Promise<number> {
   }
   if (!commandLine) {
     console.log(help);
+  } else if (commandLine.agreement) {
+    return await benchAgreement(commandLine.agreement) ? 0 : 1;
   } else if (commandLine.memory) {
     await benchMemory(commandLine.gpu);
   } else if (commandLine.merging) {

@@ -60,6 +60,11 @@ Deno.test("bench says in one sentence what it cannot do", async () => {
     [["--full", "--precision", "f8"], /^Cannot use --precision "f8", f32 or f16 would do$/],
     [["--full", "--only", "loop"], /^Cannot use --only "loop", text, step, decode, encode, load, first would do$/],
     [["--only", "step"], /^Cannot use --only "step", first, pictures, loop would do$/],
+    [
+      ["--agreement", "--sizes", "512,96x64"],
+      /^Cannot use --sizes "512,96x64", multiples of 64 like 768x512,1024 would do$/,
+    ],
+    [["--agreement", "--only", "text"], /^Cannot use --only "text", encode, step, decode would do$/],
     [["--full", "--runs", "0"], /^Cannot use --runs "0", a whole number from 1 would do$/],
     [["--peer", "sdcpp=x"], /^Cannot use --peer without --full, --full --peer sdcpp=x would do$/],
     [["--full", "--peer", "torch"], /^Cannot use --peer "torch", diffusers=VENV or sdcpp=PATH would do$/],

@@ -46,7 +46,7 @@ export async function benchFull(options: FullOptions): Promise<Result[]> {
     const wanted = stages.filter((stage) => stage.includes(only));
     for (const side of sides) {
       const plans = wanted.map((stage) =>
-        [`${STAGES[stage]}, ${side}×${side}`, () => engine.plan(side, stage)] as const
+        [`${STAGES[stage]}, ${side}×${side}`, () => engine.plan({ width: side, height: side }, stage)] as const
       );
       await printProfile(engine.device, plans, Math.min(runs, 3));
     }

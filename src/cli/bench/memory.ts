@@ -9,11 +9,12 @@ const child = fileURLToPath(new URL("./memory_run.ts", import.meta.url));
 /** Milliseconds between two looks at a process. */
 const interval = 200;
 
-/** What is run: the text, one guided step and the decoder. */
-const runs: Omit<MemoryRun, "model" | "gpu">[] = [
-  { precision: "f16", budget: 2.5 * GiB, height: 512, width: 512 },
-  { precision: "f16", budget: 2 * GiB, height: 512, width: 512 },
-];
+/** What is run: the text, one guided step and the decoder; from a picture also the encoder. */
+const runs = [false, true].flatMap((fromImage) =>
+  [2.5, 2].map((budget): Omit<MemoryRun, "model" | "gpu"> => {
+    return { precision: "f16", budget: budget * GiB, height: 512, width: 512, fromImage };
+  })
+);
 
 /** Prints a table for BENCHMARKS.md. */
 export async function benchMemory(gpu: string | undefined): Promise<void> {
@@ -27,7 +28,8 @@ export async function benchMemory(gpu: string | undefined): Promise<void> {
     const { peak, evictions, timing, software } = result;
     const over = host === undefined ? "" : formatBytes(host - (software ? peak : 0));
     const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
-    const columns = [`${run.width}×${run.height} ${run.precision}`, formatBytes(run.budget), formatBytes(peak)];
+    const size = `${run.width}×${run.height} ${run.precision}${run.fromImage ? ", from a picture" : ""}`;
+    const columns = [size, formatBytes(run.budget), formatBytes(peak)];
     columns.push(host === undefined ? "" : formatBytes(host), over, `${evictions} times`);
     console.log(`| ${[...columns, seconds(timing.denoise), seconds(timing.decode)].join(" | ")} |`);
   }

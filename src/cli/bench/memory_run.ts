@@ -16,6 +16,8 @@ export interface MemoryRun {
   budget: number;
   height: number;
   width: number;
+  /** Whether it starts from a picture, which the VAE's encoder sees first. */
+  fromImage: boolean;
   gpu?: string;
 }
 
@@ -30,7 +32,9 @@ export interface MemoryResult {
   software: boolean;
 }
 
-async function run({ model: path, precision, budget, height, width, gpu }: MemoryRun): Promise<MemoryResult> {
+async function run(
+  { model: path, precision, budget, height, width, fromImage, gpu }: MemoryRun,
+): Promise<MemoryResult> {
   using device = await openDevice({ gpu });
   const backend = createBackend(device, precision, { budget });
   using model = openStableDiffusion(backend, openModel(path), { name: "model" });
@@ -44,7 +48,8 @@ async function run({ model: path, precision, budget, height, width, gpu }: Memor
     conditional: [prompt],
     unconditional: [prompt],
     guidanceScale: 7.5,
-    trajectory: createTrajectory("euler", {}, { steps: 1 }),
+    trajectory: createTrajectory("euler", {}, { steps: 1, strength: fromImage ? 1 : undefined }),
+    initImage: fromImage ? new Uint8Array(height * width * 3).fill(128) : undefined,
     noise: gaussian({ seed: 1, rng: "nv", shape: [latent_channels, height / scale, width / scale] }),
   });
   let next = await steps.next();
