@@ -13,10 +13,10 @@ import type { Device } from "../gpu/device.ts";
 import { type Constants, Kernel } from "../gpu/kernel.ts";
 import { packsPairs, type Parameter, type Target } from "../graph/graph.ts";
 import type { Module } from "../nn/module.ts";
-import { elements, formatShape } from "../tensor/shape.ts";
-import { packPairs } from "./pack.ts";
+import { elements, formatShape, type Shape } from "../tensor/shape.ts";
+import { packFloats, packPairs } from "./pack.ts";
 import { type Packing, stagingOf, Uploader } from "./upload.ts";
-import { fillsTexture, packedSize4, rowElements, textureFormat, Weights } from "./weights.ts";
+import { fillsTexture, packedSize4, parameterBytes, rowElements, textureFormat, Weights } from "./weights.ts";
 
 const kernels = {
   buffer: new Kernel("repack_matmul", storedSource + packedBuffer + matmulSource),
@@ -43,8 +43,8 @@ export class WeightsError extends Error {
 
 /** Bytes that {@link loadWeights} takes beside the weights while it runs. */
 export function stagedBytes(module: Module, target: Target): number {
-  const { size, copies } = stagingOf(module, target);
-  return size + copies + 256 * Uploader.batch;
+  const { size, packed, copies } = stagingOf(module, target);
+  return size + packed + copies + 256 * Uploader.batch;
 }
 
 /** A parameter and the tensor that fills it. */
@@ -70,12 +70,21 @@ export async function loadWeights(
     const staging = stagingOf(module, target);
     using uploader = new Uploader(device, staging);
     for (const { path, parameter, dtype } of matches) {
+      if (parameter.layout === "vector") {
+        const buffer = bufferOf(device, parameterBytes(parameter, target), weights, path);
+        parameter.resource = { buffer };
+        await uploader.writeBuffer(buffer, tensors.floats(path));
+        continue;
+      }
       const { texture, pack } = allocate(device, target, parameter, weights, path);
       if (texture && dtype === "f16" && fillsTexture(parameter, target)) {
-        await fill(texture, parameter, (bytes) => tensors.pieces(path, bytes), uploader);
+        const pieces = (bytes: number) => tensors.pieces(path, bytes);
+        if (parameter.layout === "matmul") await fillWeight(texture, parameter.shape, pieces, uploader);
+        else await fillTable(texture, pieces, uploader, staging.size);
         continue;
       }
       const rowBytes = rowElements(parameter) * storedTypes[dtype].bytes;
+      // Four rows are whole words and whole texels, and the next piece starts on one.
       for (const { offset, bytes } of tensors.pieces(path, wholeRows(rowBytes, staging.size))) {
         await uploader.add(pack(dtype, offset / rowBytes, bytes.byteLength / rowBytes), bytes);
       }
@@ -115,33 +124,44 @@ function matchTensors(module: Module, tensors: ComponentTensors): Match[] {
   throw new WeightsError(`Cannot load ${file}: ${problems.slice(0, 8).join("; ")}${more}`);
 }
 
-/** Bytes of whole groups of four rows: whole words and whole texels, and the next piece starts on one. */
-function wholeRows(rowBytes: number, most: number): number {
-  return Math.max(1, Math.floor(most / (4 * rowBytes))) * 4 * rowBytes;
+/** Bytes of whole groups of `rows` rows, as many as fit into `most`, one at least. */
+function wholeRows(rowBytes: number, most: number, rows = 4): number {
+  return Math.max(1, Math.floor(most / (rows * rowBytes))) * rows * rowBytes;
 }
 
 /** Bytes of a weight that are packed at once: a file that is not mapped is read into memory of as many. */
 const packedPiece = 4 << 20;
 
-/** Fills the texture of a parameter that is stored in f16. */
-async function fill(
-  texture: GPUTexture,
-  { layout, shape }: Parameter,
-  pieces: (maxBytes: number) => Iterable<Piece>,
-  uploader: Uploader,
-): Promise<void> {
+type Pieces = (maxBytes: number) => Iterable<Piece>;
+
+/** Fills the texture of a matmul weight that is stored in f16. */
+async function fillWeight(texture: GPUTexture, shape: Shape, pieces: Pieces, uploader: Uploader): Promise<void> {
   const [out, inner] = shape, taps = elements(shape.slice(2)), rowBytes = 2 * inner * taps;
-  if (layout === "rows") {
-    for (const { bytes } of pieces(out * rowBytes)) await uploader.write(texture, bytes);
-    return;
-  }
-  const words = uploader.words(texture);
-  for (const { offset, bytes } of pieces(wholeRows(rowBytes, packedPiece))) {
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-    const rows = { row0: offset / rowBytes, rows: bytes.byteLength / rowBytes };
-    packPairs(halves, words, { ...rows, inner, taps, out4: Math.ceil(out / 4) });
+  const words = uploader.words(4 * texture.width * texture.height);
+  const floats = new Float32Array(words.buffer, 0, words.length);
+  for (const { offset, bytes: { buffer, byteOffset, byteLength } } of pieces(wholeRows(rowBytes, packedPiece))) {
+    const rows = { row0: offset / rowBytes, rows: byteLength / rowBytes, inner, taps, out4: Math.ceil(out / 4) };
+    if (texture.format === "rgba32float") {
+      packFloats(new Float16Array(buffer, byteOffset, byteLength / 2), floats, rows);
+    } else packPairs(new Uint16Array(buffer, byteOffset, byteLength / 2), words, rows);
   }
   await uploader.write(texture, words);
+}
+
+/** Fills the texture of a table that is stored in f16 and has whole rows of texels, a batch at a time. */
+async function fillTable(texture: GPUTexture, pieces: Pieces, uploader: Uploader, most: number): Promise<void> {
+  const rowBytes = 8 * texture.width; // as stored
+  for (const { offset, bytes } of pieces(wholeRows(rowBytes, most / 2, 1))) {
+    const place = { top: offset / rowBytes, rows: bytes.byteLength / rowBytes };
+    if (texture.format === "rgba16float") {
+      await uploader.write(texture, bytes, place);
+      continue;
+    }
+    const halves = new Float16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
+    const words = uploader.words(halves.length);
+    new Float32Array(words.buffer, 0, words.length).set(halves);
+    await uploader.write(texture, words, place);
+  }
 }
 
 /** The memory of a parameter. */
@@ -152,11 +172,10 @@ interface Place {
   pack: (dtype: string, row0: number, rows: number) => Packing;
 }
 
-/** Makes the parameter's memory. */
+/** Makes the memory of a matmul weight or a table. */
 function allocate(device: Device, target: Target, parameter: Parameter, weights: Weights, path: string): Place {
   const { layout, shape } = parameter;
-  const rowSize = rowElements(parameter);
-  const type = layout === "vector" ? "f32" : target.weightType;
+  const rowSize = rowElements(parameter), type = target.weightType;
   if (layout === "matmul") {
     const taps = elements(shape.slice(2)), inner = shape[1], in4 = Math.ceil(inner / 4), out4 = Math.ceil(shape[0] / 4);
     const texels = packedSize4(parameter);
@@ -174,7 +193,7 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
       };
       return { texture, pack };
     }
-    const { kernel, constants, resource } = target.weightStorage === "texture"
+    const { kernel, constants, resource, texture } = target.weightStorage === "texture"
       ? textureMemory(type, texels, weights, path, kernels.texture)
       : bufferMemory(device, type, texels, weights, path, kernels.buffer);
     parameter.resource = resource;
@@ -187,12 +206,12 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
         invocations: size4,
       };
     };
-    return { pack };
+    return { texture, pack };
   }
-  const rows = layout === "vector" ? 1 : shape[0], width4 = Math.ceil(rowSize / 4);
-  const { kernel, constants, resource, texture } = layout === "rows" && target.weightStorage === "texture"
-    ? textureMemory(type, rows * width4, weights, path, kernels.rowsTexture)
-    : bufferMemory(device, type, rows * width4, weights, path, kernels.rows);
+  const width4 = Math.ceil(rowSize / 4), texels = packedSize4(parameter);
+  const { kernel, constants, resource, texture } = target.weightStorage === "texture"
+    ? textureMemory(type, texels, weights, path, kernels.rowsTexture)
+    : bufferMemory(device, type, texels, weights, path, kernels.rows);
   parameter.resource = resource;
   const pack = (dtype: string, row0: number, count: number): Packing => ({
     pipeline: device.pipeline(kernel, { ...constants, STORED: storedTypes[dtype].STORED }),
@@ -218,11 +237,14 @@ function bufferMemory(
   path: string,
   kernel: Kernel,
 ): Memory {
-  const bytes = size4 * (type === "f16" ? 8 : 16);
-  if (bytes > device.maxBinding) {
-    throw new WeightsError(`Cannot load ${path}: ${bytes} bytes, and this GPU binds ${device.maxBinding} at most`);
-  }
-  return { kernel, constants: { Weight: type }, resource: { buffer: weights.buffer(path, bytes) } };
+  const buffer = bufferOf(device, size4 * (type === "f16" ? 8 : 16), weights, path);
+  return { kernel, constants: { Weight: type }, resource: { buffer } };
+}
+
+/** @throws {WeightsError} where the device cannot bind as many bytes. */
+function bufferOf(device: Device, bytes: number, weights: Weights, path: string): GPUBuffer {
+  if (bytes <= device.maxBinding) return weights.buffer(path, bytes);
+  throw new WeightsError(`Cannot load ${path}: ${bytes} bytes, and this GPU binds ${device.maxBinding} at most`);
 }
 
 function textureMemory(type: string, texels: number, weights: Weights, path: string, kernel: Kernel): Memory {

@@ -1,11 +1,10 @@
 /** Weights packed on the host, for a device that is the same processor: its driver pays for each load of each lane. */
 
 /** Which rows of a weight [out, in, tap] there are, and what it is packed to. */
-export interface PairsShape {
+export interface RowsShape {
   /** The first row, a multiple of 4. */
   row0: number;
   rows: number;
-  /** A multiple of 2. */
   inner: number;
   taps: number;
   /** Vec4s of all output channels. */
@@ -16,10 +15,49 @@ export interface PairsShape {
 const blockColumns = 16, blockInputs = 8;
 
 /**
- * Packs rows of f16 numbers as kernels/repack_pairs.wgsl does, [tap, in / 2, out4]: a texel of four words has two inputs'
+ * Packs rows of f16 numbers as kernels/repack_matmul.wgsl does, [tap, in, out4]: a texel of four floats has an input's 4
+ * output channels, zeros where in or out is padded. `source` holds the rows alone, `target` all of the weight.
+ */
+export function packFloats(source: Float16Array, target: Float32Array, shape: RowsShape): void {
+  const { row0, rows, inner, taps, out4 } = shape, width = inner * taps, paddedInner = Math.ceil(inner / 4) * 4;
+  if (rows % 4 !== 0) {
+    const padded = new Float16Array(Math.ceil(rows / 4) * 4 * width);
+    padded.set(source);
+    return packFloats(padded, target, { ...shape, rows: padded.length / width });
+  }
+  const columns = rows / 4, column0 = row0 / 4;
+  for (let k0 = 0; k0 < inner; k0 += blockInputs) {
+    const kEnd = Math.min(k0 + blockInputs, inner);
+    for (let c0 = 0; c0 < columns; c0 += blockColumns) {
+      const cEnd = Math.min(c0 + blockColumns, columns);
+      for (let tap = 0; tap < taps; tap++) {
+        for (let k = k0; k < kEnd; k++) {
+          let place = ((tap * paddedInner + k) * out4 + column0 + c0) * 4;
+          let first = c0 * 4 * width + k * taps + tap;
+          for (let c = c0; c < cEnd; c++) {
+            target[place] = source[first];
+            target[place + 1] = source[first + width];
+            target[place + 2] = source[first + 2 * width];
+            target[place + 3] = source[first + 3 * width];
+            place += 4;
+            first += 4 * width;
+          }
+        }
+      }
+    }
+  }
+  if (inner === paddedInner) return;
+  for (let tap = 0; tap < taps; tap++) {
+    const end = (tap + 1) * paddedInner * out4 * 4;
+    target.fill(0, end - (paddedInner - inner) * out4 * 4, end);
+  }
+}
+
+/**
+ * Packs rows of f16 numbers, `inner` a multiple of 2, as kernels/repack_pairs.wgsl does, [tap, in / 2, out4]: a texel of four words has two inputs'
  * 4 output channels, zeros where out is padded. `source` holds the rows alone, `target` all of the weight.
  */
-export function packPairs(source: Uint16Array, target: Uint32Array, shape: PairsShape): void {
+export function packPairs(source: Uint16Array, target: Uint32Array, shape: RowsShape): void {
   const { row0, rows, inner, taps, out4 } = shape, width = inner * taps;
   if (rows % 4 !== 0) {
     const padded = new Uint16Array(Math.ceil(rows / 4) * 4 * width);

@@ -7,16 +7,14 @@ import { WORKGROUP } from "../ops/elementwise.ts";
 import { elements } from "../tensor/shape.ts";
 import { fillsTexture, parameterBytes, rowElements } from "./weights.ts";
 
-/** Bytes that wait on the GPU to be packed, at most. */
-const stagingBytes = 16 << 20;
-/** Bytes of textures that make a batch. */
-const textureBatch = 16 << 20;
+/** Bytes of a batch, at most, where no single texture has more: what waits on the GPU to be packed, and textures. */
+const batchBytes = 16 << 20;
 
 /** What an upload takes beside the weights. */
 export interface Staging {
-  /** Bytes of the buffer that kernels pack from. */
+  /** Bytes of a batch, and of the buffer that kernels pack from. */
   size: number;
-  /** Bytes of the largest texture that the host packs. */
+  /** Bytes that the host puts together of one texture, at most. */
   packed: number;
   /** Bytes that WebGPU holds of what is on its way, at most: without a bound it would be a whole model's. */
   copies: number;
@@ -24,21 +22,20 @@ export interface Staging {
 
 /** What it takes to load `module`, in whichever types it is stored. */
 export function stagingOf(module: Module, target: Target): Staging {
-  let all = 0, least = 1 << 20, packed = 0;
-  const textures: number[] = [];
+  let all = 0, least = 1 << 20, tables = 0;
+  const textures: number[] = []; // that are written at once
   for (const [, parameter] of module.parameters()) {
     const bytes = 4 * elements(parameter.shape);
     all += Math.ceil(bytes / 256) * 256;
     least = Math.max(least, Math.min(16 * rowElements(parameter), bytes)); // four rows
     if (!fillsTexture(parameter, target)) continue;
-    textures.push(parameterBytes(parameter, target));
-    if (parameter.layout === "matmul") packed = Math.max(packed, textures.at(-1)!);
+    if (parameter.layout === "matmul") textures.push(parameterBytes(parameter, target));
+    else tables = Math.max(tables, parameterBytes(parameter, target));
   }
-  const size = Math.max(least, Math.min(Math.ceil(all / 2048) * 256, stagingBytes));
-  const [first, second = 0] = textures.sort((a, b) => b - a);
-  if (first === undefined) return { size, packed, copies: Math.min(all, 4 * size) };
+  const size = Math.max(least, Math.min(Math.ceil(all / 2048) * 256, batchBytes));
+  const [first = 0, second = 0] = textures.sort((a, b) => b - a), packed = Math.max(first, Math.min(size, tables));
   // Two batches, the second in the making: what is less than one, and a texture more.
-  return { size, packed, copies: Math.min(all, Math.max(4 * size, 2 * Math.max(size, textureBatch) + first + second)) };
+  return { size, packed, copies: Math.min(all, Math.max(4 * size, 2 * size + first + second)) };
 }
 
 /** A dispatch that packs one staged piece. */
@@ -98,18 +95,30 @@ export class Uploader implements Disposable {
     this.#staged = Math.ceil((this.#staged + size) / 256) * 256;
   }
 
-  /** Words for all texels of a texture of pairs, filled by the caller and written before others are asked for. */
-  words({ width, height }: GPUTexture): Uint32Array<ArrayBuffer> {
-    return this.#packed.subarray(0, width * height * 4);
+  /** Memory for texels that are put together, used again once they are written. */
+  words(count: number): Uint32Array<ArrayBuffer> {
+    return this.#packed.subarray(0, count);
   }
 
-  /** Fills all of a texture: one that is written in parts is cleared first. The texels are read before this resolves. */
-  async write(texture: GPUTexture, texels: Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>): Promise<void> {
-    const { width, height } = texture;
+  /** Writes the start of a buffer. The numbers are read before this resolves. */
+  async writeBuffer(buffer: GPUBuffer, numbers: Float32Array<ArrayBuffer>): Promise<void> {
+    await this.#hold(numbers.byteLength);
+    this.#device.gpu.queue.writeBuffer(buffer, 0, numbers);
+  }
+
+  /**
+   * Writes rows of a texture from `top` on; all of them at once where it can be: one that is written in parts is cleared
+   * first. The texels are read before this resolves.
+   */
+  async write(
+    texture: GPUTexture,
+    texels: Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>,
+    { top = 0, rows = texture.height } = {},
+  ): Promise<void> {
     await this.#hold(texels.byteLength);
-    const layout = { bytesPerRow: texels.byteLength / height, rowsPerImage: height };
-    this.#device.gpu.queue.writeTexture({ texture }, texels, layout, [width, height]);
-    if (this.#batch >= textureBatch) this.#submit();
+    const layout = { bytesPerRow: texels.byteLength / rows, rowsPerImage: rows }, size = [texture.width, rows];
+    this.#device.gpu.queue.writeTexture({ texture, origin: [0, top] }, texels, layout, size);
+    if (this.#batch >= this.#staging.size) this.#submit();
   }
 
   async finish(): Promise<void> {

@@ -19,7 +19,7 @@ export class Weights implements Disposable {
   constructor(readonly device: Device) {}
 
   buffer(label: string, size: number): GPUBuffer {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const buffer = this.device.memory.buffer("weights", { label, size, usage });
     this.#resources.push(buffer);
     this.bytes += size;
@@ -88,11 +88,13 @@ export function weightsBytes(module: Module, target: Target): number {
 }
 
 /**
- * Whether the host can fill the texture of a parameter, where it is stored in f16: a matmul weight by packing it, a table
- * by its bytes as they are.
+ * Whether the host can fill the texture of a parameter, where it is stored in f16: a matmul weight that is packed in pairs
+ * or as floats, or a table that fills whole rows of texels.
  */
 export function fillsTexture(parameter: Parameter, target: Target): boolean {
-  if (packsPairs(parameter, target)) return true;
-  return parameter.layout === "rows" && target.weightStorage === "texture" && target.weightType === "f16" &&
-    parameterBytes(parameter, target) === 2 * elements(parameter.shape);
+  if (target.weightStorage !== "texture") return false;
+  const { layout, shape } = parameter;
+  if (layout === "matmul") return target.weightType === "f32" || packsPairs(parameter, target);
+  return layout === "rows" &&
+    parameterBytes(parameter, target) === (target.weightType === "f16" ? 2 : 4) * elements(shape);
 }

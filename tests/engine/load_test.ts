@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openComponent } from "../../src/checkpoint/component.ts";
 import { type TensorData, writeSafetensors } from "../../src/checkpoint/write.ts";
 import { loadWeights } from "../../src/engine/load.ts";
-import { packPairs } from "../../src/engine/pack.ts";
+import { packFloats, packPairs } from "../../src/engine/pack.ts";
 import { type Weights, weightsBytes } from "../../src/engine/weights.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
 import { openDevice } from "../../src/gpu/device.ts";
@@ -150,52 +150,58 @@ Deno.test("parameters of more than one batch and tensors of more than one piece 
 });
 
 if (device.weightStorage === "texture" && device.f16) {
-  const paired: Target = { ...halves, weightStorage: "texture", subgroupSize: device.subgroupSize };
+  const textured: Target = { ...target, weightStorage: "texture", subgroupSize: device.subgroupSize };
+  const paired: Target = { ...textured, weightType: "f16", operandType: "f16" };
+  const shapes = [[2048, 1032], [1030, 2048], [4, 8], [128, 24, 3, 3], [8, 4096], [2048, 8000]];
 
-  Deno.test("textures of more batches than are in flight, packed by host and device in turns, have every word", async () => {
-    const parameters: Record<string, Parameter> = {},
-      tensors: Record<string, TensorData> = {},
-      sources = ["f16", "bf16"] as const;
-    const numbers = Float32Array.from({ length: 2048 * 1030 * 8 }, (_, i) => i * 7919 % 251 - 125);
-    const shapes = [[2048, 1032], [1030, 2048], [4, 8], [128, 24, 3, 3], [8, 4096], [2048, 8000]];
-    for (let i = 0; i < 24; i++) {
-      const shape = shapes[i % shapes.length],
-        dtype = sources[i % 5 === 3 ? 1 : 0],
-        singles = numbers.subarray(0, elements(shape));
-      parameters[`weight_${i}`] = new Parameter(shape, "matmul");
-      tensors[`weight_${i}`] = {
-        dtype,
-        shape,
-        data: dtype === "f16" ? Float16Array.from(singles) : f32ToBf16(singles),
-      };
-    }
-    using weights = await load(parameters, tensors, paired);
-    strictEqual(weights.bytes, weightsBytes(new Layer(parameters), paired));
-    for (const [name, { shape }] of Object.entries(parameters)) {
-      const [out, inner, ...rest] = shape, taps = elements(rest), out4 = Math.ceil(out / 4);
-      const expected = new Uint32Array(taps * inner / 2 * out4 * 4), words = await wordsOf(name);
-      const stored = new Uint16Array(Float16Array.from(numbers.subarray(0, elements(shape))).buffer);
-      packPairs(stored, expected, { row0: 0, rows: out, inner, taps, out4 });
-      ok(words.length >= expected.length && expected.every((word, i) => word === words[i]), name);
-    }
-  });
+  for (const options of [textured, paired]) {
+    const { weightType } = options;
+    Deno.test(`textures of more batches than are in flight, packed by host and device in turns, have every word: ${weightType}`, async () => {
+      const parameters: Record<string, Parameter> = {}, tensors: Record<string, TensorData> = {};
+      const numbers = Float32Array.from({ length: 2048 * 8000 }, (_, i) => i * 7919 % 251 - 125);
+      for (let i = 0; i < 24; i++) {
+        const shape = shapes[i % shapes.length], singles = numbers.subarray(0, elements(shape));
+        parameters[`weight_${i}`] = new Parameter(shape, "matmul");
+        tensors[`weight_${i}`] = i % 5 === 3
+          ? { dtype: "bf16", shape, data: f32ToBf16(singles) }
+          : { dtype: "f16", shape, data: Float16Array.from(singles) };
+      }
+      using weights = await load(parameters, tensors, options);
+      strictEqual(weights.bytes, weightsBytes(new Layer(parameters), options));
+      for (const [name, { shape }] of Object.entries(parameters)) {
+        const [out, inner, ...rest] = shape, taps = elements(rest), out4 = Math.ceil(out / 4);
+        const stored = Float16Array.from(numbers.subarray(0, elements(shape)));
+        const expected = new Uint32Array(taps * inner * out4 * (weightType === "f16" ? 2 : 4));
+        const rows = { row0: 0, rows: out, inner, taps, out4 };
+        if (weightType === "f16") packPairs(new Uint16Array(stored.buffer), expected, rows);
+        else packFloats(stored, new Float32Array(expected.buffer), rows);
+        const words = await wordsOf(name);
+        ok(words.length >= expected.length && expected.every((word, i) => word === words[i]), name);
+      }
+    });
 
-  Deno.test("tables of halves arrive as they are, whether they fill their texture's rows or not", async () => {
-    const shapes = { whole: [512, 16], one: [3, 8], parts: [77, 768], odd: [300, 17] };
-    const parameters = Object.fromEntries(
-      Object.entries(shapes).map(([name, shape]) => [name, new Parameter(shape, "rows")]),
-    );
-    const tables = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, stored(shape, "f16")]));
-    using _weights = await load(
-      parameters,
-      Object.fromEntries(Object.entries(tables).map(([name, { data }]) => [name, data])),
-      paired,
-    );
-    for (const [name, { numbers }] of Object.entries(tables)) {
-      const expected = repackRows(numbers).data, found = new Float16Array((await wordsOf(name)).buffer);
-      deepStrictEqual([...found.subarray(0, expected.length)], [...expected], name);
-    }
-  });
+    Deno.test(`tables of halves arrive whether they fill their texture's rows or not, in one piece or more: ${weightType}`, async () => {
+      const shapes = { large: [49152, 192], whole: [512, 16], one: [3, 8], parts: [77, 768], odd: [300, 17] };
+      const parameters: Record<string, Parameter> = {}, tensors: Record<string, TensorData> = {};
+      for (const [name, shape] of Object.entries(shapes)) {
+        parameters[name] = new Parameter(shape, "rows");
+        tensors[name] = {
+          dtype: "f16",
+          shape,
+          data: Float16Array.from({ length: elements(shape) }, (_, i) => i % 2048),
+        };
+      }
+      using _weights = await load(parameters, tensors, options);
+      for (const [name, shape] of Object.entries(shapes)) {
+        const [rows, width] = shape, padded = Math.ceil(width / 4) * 4, { buffer } = await wordsOf(name);
+        const found = weightType === "f16" ? new Float16Array(buffer) : new Float32Array(buffer);
+        for (let i = 0; i < rows * padded; i++) {
+          const expected = i % padded < width ? (Math.floor(i / padded) * width + i % padded) % 2048 : 0;
+          if (found[i] !== expected) throw new Error(`${name} ${i}: ${found[i]} instead of ${expected}`);
+        }
+      }
+    });
+  }
 }
 
 Deno.test("weights count their bytes, and are gone once disposed of", async () => {

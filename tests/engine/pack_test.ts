@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { packPairs } from "../../src/engine/pack.ts";
+import { packFloats, packPairs } from "../../src/engine/pack.ts";
 import { elements, type Shape } from "../../src/tensor/shape.ts";
 import { repackMatmul } from "../reference/repack.ts";
 
@@ -38,6 +38,22 @@ Deno.test("rows that come in pieces are packed to the same words", () => {
         packPairs(piece, target, { row0, rows, inner, taps, out4 });
       }
       deepStrictEqual([...new Uint16Array(target.buffer)], pairsOf(shape, halves), `[${shape}] by ${step}`);
+    }
+  }
+});
+
+Deno.test("halves are packed as floats, in and out padded with zeros, whole and in pieces", () => {
+  for (const shape of [...shapes, [3, 5], [5, 3, 3, 3], [70, 9], [9, 6, 2, 3]]) {
+    const [out, inner, ...rest] = shape, taps = elements(rest), out4 = Math.ceil(out / 4), width = inner * taps;
+    const halves = Float16Array.from({ length: elements(shape) }, (_, i) => Math.sin(i) * 2 ** (i % 30 - 20));
+    const expected = repackMatmul({ shape: [...shape], data: Float64Array.from(halves) }).data;
+    for (const step of [4, 64, 2 ** 20]) {
+      const target = new Float32Array(expected.length).fill(NaN);
+      for (let row0 = 0; row0 < out; row0 += step) {
+        const rows = Math.min(step, out - row0), piece = halves.subarray(row0 * width, (row0 + rows) * width);
+        packFloats(piece, target, { row0, rows, inner, taps, out4 });
+      }
+      deepStrictEqual([...target], [...expected], `[${shape}] by ${step}`);
     }
   }
 });
