@@ -27,7 +27,7 @@ export function requestProperties(context: RequestContext): Record<string, Schem
     return [name, { ...field.schema, ...absent, description: field.description }];
   });
   const descriptions: Record<typeof fileFields[number], string> = {
-    init_image: "A PNG, JPEG or WebP to start from: base64, a data URL, or an upload",
+    init_image: "A PNG, JPEG or WebP to start from: base64, a data URL, an upload, or where that is allowed an address",
     mask:
       "A PNG, JPEG or WebP as large as init_image: white, or where it has an alpha channel opaque, where it is repainted",
   };
