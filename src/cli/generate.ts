@@ -98,6 +98,8 @@ async function generate({ fields, output, model, vae, gpu }: CommandLine): Promi
     vae: vae && callersPath(vae),
     gpu,
     hostBytes: hostBytes(),
+    warm: false,
+    gpuTimeout: Infinity, // nothing has said how long a step takes, and who waits can end it
     log: console.error,
   });
   using pictures = new PictureReader();

@@ -31,6 +31,8 @@ export interface EngineConfig {
   budget?: number;
   /** Bytes of memory that this machine has. */
   hostBytes?: number;
+  /** Whether to make pictures first, which compiles every kernel: unless said. */
+  warm?: boolean;
   /** Where further models are looked up by name. */
   homes?: ModelHomes;
   log(line: string): void;
@@ -63,9 +65,9 @@ export class Engine implements Disposable {
     this.#models.set(info.model.name, standard);
   }
 
-  /** Opens the device, loads the model and makes a first picture of one step, which compiles every kernel. */
+  /** Opens the device and the model, and makes first pictures of one step, which load its weights and compile every kernel. */
   static async open(config: EngineConfig): Promise<Engine> {
-    const { model: path, vae, gpu, precision, log } = config;
+    const { model: path, vae, gpu, precision, warm = true, log } = config;
     const timing: Record<string, number> = {};
     let mark = performance.now();
     const lap = (stage: string) => {
@@ -85,8 +87,10 @@ export class Engine implements Disposable {
     const { name, backend: adapterBackend, software } = device;
     const adapter = { name, backend: adapterBackend, software };
     const engine = new Engine(backend, { ...model.info, adapter, precision: backend.precision, timing }, model, config);
-    await model.warm();
-    lap("warm");
+    if (warm) {
+      await model.warm();
+      lap("warm");
+    }
     stack.move();
     return engine;
   }

@@ -82,6 +82,8 @@ export interface StartOptions {
   budget?: number;
   /** Bytes of memory that this machine has, where known. */
   hostBytes?: number;
+  /** Whether pictures that nobody sees compile every kernel before the engine is ready, as unless said: not for one picture. */
+  warm?: boolean;
   /** Milliseconds without a job after which all device memory is given back; Infinity keeps it, as does absence. */
   keepAlive?: number;
   /** Where models that requests name, and embeddings that prompts name, are looked up. */
