@@ -1,7 +1,7 @@
 // y = x · weight by subgroup shuffles, both sides from storage textures, eight channels a round: what a software driver runs
 // fastest. Each lane owns COLUMNS vec4 columns and reads its share of the ROWS left rows, which subgroupShuffle broadcasts.
 // One workgroup is one subgroup; no workgroup memory and no barrier. For devices whose subgroups all have LANES lanes.
-// Needs lib/matmul.wgsl, a lib/octet_*.wgsl and a lib/weight_pairs_*.wgsl.
+// Needs lib/matmul.wgsl, lib/output_texels.wgsl, a lib/octet_*.wgsl and a lib/weight_pairs_*.wgsl.
 const LANES = 8u;
 const ROWS = 32u;
 const COLUMNS = 2u;
@@ -14,6 +14,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let row0 = (id.y + id.z * 32768u) * ROWS;
   let column0 = id.x * LANES * COLUMNS + lane;
   let in8 = shape.in4 / 2u;
+  let out4 = shape.out4; // read here, for in the loop the driver would gather it lane by lane
   var sum: array<vec4f, ROWS * COLUMNS>;
   var window: array<Window, BLOCKS>;
   var pixel: array<u32, BLOCKS>;
@@ -46,10 +47,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
       let pair = (tap * in8 + channel8) * 4u;
       // unroll
       for (var column = 0u; column < COLUMNS; column++) {
-        let w01 = loadRows(pair, column0 + column * LANES);
-        let w23 = loadRows(pair + 1u, column0 + column * LANES);
-        let w45 = loadRows(pair + 2u, column0 + column * LANES);
-        let w67 = loadRows(pair + 3u, column0 + column * LANES);
+        let w01 = loadRows(pair, column0 + column * LANES, out4);
+        let w23 = loadRows(pair + 1u, column0 + column * LANES, out4);
+        let w45 = loadRows(pair + 2u, column0 + column * LANES, out4);
+        let w67 = loadRows(pair + 3u, column0 + column * LANES, out4);
         // unroll
         for (var block = 0u; block < BLOCKS; block++) {
           // unroll
@@ -70,8 +71,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   for (var column = 0u; column < COLUMNS; column++) {
     let biased = biasOf(column0 + column * LANES);
     // unroll
-    for (var row = 0u; row < ROWS; row++) {
-      storeOutput(row0 + row, column0 + column * LANES, sum[row * COLUMNS + column] + biased);
+    for (var pair = 0u; pair < ROWS / 2u; pair++) {
+      let first = sum[2u * pair * COLUMNS + column] + biased;
+      let second = sum[(2u * pair + 1u) * COLUMNS + column] + biased;
+      storeRows(row0 + 2u * pair, column0 + column * LANES, first, second);
     }
   }
 }

@@ -73,11 +73,13 @@ fn biasOf(column4: u32) -> vec4f {
   return bias[min(column4, shape.out4 - 1u)];
 }
 
-// y = sum + bias (+ shift) (+ residual), the bias in the sum already
-fn storeOutput(row: u32, column4: u32, sum: vec4f) {
-  if (row >= shape.rows || column4 >= shape.out4) {
-    return;
-  }
+// Whether the output has this place: tiles reach past its ends.
+fn isOutput(row: u32, column4: u32) -> bool {
+  return row < shape.rows && column4 < shape.out4;
+}
+
+// sum + bias (+ shift) (+ residual), the bias in the sum already
+fn finished(row: u32, column4: u32, sum: vec4f) -> vec4f {
   var result = sum;
   if (SHIFT == 1u) {
     result += vec4f(shift[row / shape.shiftRows * shape.out4 + column4]);
@@ -85,5 +87,5 @@ fn storeOutput(row: u32, column4: u32, sum: vec4f) {
   if (RESIDUAL == 1u) {
     result += vec4f(residual[row * shape.out4 + column4]);
   }
-  writeOutput(row * shape.out4 + column4, result);
+  return result;
 }

@@ -2,6 +2,8 @@
 alias Output = f32;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<Output>>; // [row, out4]
 
-fn writeOutput(i: u32, value: vec4f) {
-  y[i] = vec4<Output>(value);
+fn storeOutput(row: u32, column4: u32, sum: vec4f) {
+  if (isOutput(row, column4)) {
+    y[row * shape.out4 + column4] = vec4<Output>(finished(row, column4, sum));
+  }
 }

@@ -4,8 +4,8 @@
 
 struct Rows { first: vec4f, second: vec4f }
 
-fn loadRows(pair: u32, column4: u32) -> Rows {
-  let i = pair * shape.out4 + column4;
+fn loadRows(pair: u32, column4: u32, out4: u32) -> Rows {
+  let i = pair * out4 + column4;
   let halves = textureLoad(weight, vec2u(i & 1023u, i >> 10u));
   return Rows(
     vec4f(unpack2x16float(halves.x), unpack2x16float(halves.y)),

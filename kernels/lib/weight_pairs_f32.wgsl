@@ -3,9 +3,9 @@
 
 struct Rows { first: vec4f, second: vec4f }
 
-fn loadRows(pair: u32, column4: u32) -> Rows {
-  let first = pair * 2u * shape.out4 + column4;
-  let second = first + shape.out4;
+fn loadRows(pair: u32, column4: u32, out4: u32) -> Rows {
+  let first = pair * 2u * out4 + column4;
+  let second = first + out4;
   return Rows(
     textureLoad(weight, vec2u(first & 1023u, first >> 10u)),
     textureLoad(weight, vec2u(second & 1023u, second >> 10u)),

@@ -20,6 +20,8 @@ function matmulAdd(made: Dispatch, by: Dispatch, input: string): Dispatch | unde
   if (!made.kernel.name.startsWith("matmul") || by.kernel.name !== "add" || made.operands.residual) return;
   const residual = by.operands[input === "a" ? "b" : "a"];
   if (residual === by.operands[input] || !(residual instanceof Value)) return;
+  // Kernels that store halves by eights are not given an odd number of vec4s.
+  if (made.textures.length > 0 && by.constants.Output === "f16" && made.shape.out4 % 2) return;
   const constants = { ...made.constants, Output: by.constants.Output, RESIDUAL: 1, Residual: residual.dtype };
   return { ...made, constants, operands: { ...made.operands, residual, y: by.operands.y } };
 }

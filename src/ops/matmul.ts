@@ -8,7 +8,7 @@ import pairsF16 from "../../kernels/lib/weight_pairs_f16.wgsl" with { type: "tex
 import pairsF32 from "../../kernels/lib/weight_pairs_f32.wgsl" with { type: "text" };
 import weightTexture from "../../kernels/lib/weight_texture.wgsl" with { type: "text" };
 import outputVec4 from "../../kernels/lib/output_vec4.wgsl" with { type: "text" };
-import outputWords from "../../kernels/lib/output_words.wgsl" with { type: "text" };
+import outputTexels from "../../kernels/lib/output_texels.wgsl" with { type: "text" };
 import shuffleSource from "../../kernels/matmul_shuffle.wgsl" with { type: "text" };
 import texturesSource from "../../kernels/matmul_texture.wgsl" with { type: "text" };
 import tiledSource from "../../kernels/matmul_tiled.wgsl" with { type: "text" };
@@ -17,7 +17,7 @@ import { type Parameter, rowsOf, type StorageType, type Value, vec4s } from "../
 import { formatShape } from "../tensor/shape.ts";
 
 const buffered = matmulSource + outputVec4 + inputBuffer;
-const worded = matmulSource + outputWords;
+const worded = matmulSource + outputTexels;
 const kernels = {
   shuffle: {
     buffer: new Kernel("matmul_shuffle", buffered + weightBuffer + shuffleSource),
@@ -125,10 +125,12 @@ function matmul(
   const common = { Output: output.dtype, ...tile.constants, ...constants, ...(isEnlarged && { ENLARGED: 1 }) };
   if (subgroupSize && weightStorage === "texture" && channels % 8 === 0 && x.dtype !== "u32") {
     const loops = picture.taps * (in4 / 2 + 1);
-    return x.graph.record(textured[x.dtype][weightType], output, {
+    // Halves are stored by eights: what has an odd number of vec4s is small, and stays f32.
+    const dtype = out4 % 2 ? "f32" : output.dtype;
+    return x.graph.record(textured[x.dtype][weightType], { shape: output.shape, dtype }, {
       ...recording,
       textures: ["x"],
-      constants: common,
+      constants: { ...common, Output: dtype },
       loops,
     });
   }

@@ -130,7 +130,7 @@ Deno.test("every kernel numbers its bindings from 0 without a gap, and none has 
     attention_texture: lib("attention"),
     embedding: lib("tables_buffer"),
     matmul: lib("matmul") + lib("output_vec4") + lib("input_buffer") + lib("weight_buffer"),
-    matmul_texture: lib("matmul") + lib("output_words") + lib("weight_pairs_f16"),
+    matmul_texture: lib("matmul") + lib("output_texels") + lib("weight_pairs_f16"),
     repack: lib("stored") + lib("packed_texture"),
     repack_pairs: lib("stored") + lib("packed_pairs"),
   };
