@@ -1,7 +1,7 @@
 // y = x · weight by subgroup shuffles, both sides from storage textures, eight channels a round: what a software driver runs
 // fastest. Each lane owns COLUMNS vec4 columns and reads its share of the ROWS left rows, which subgroupShuffle broadcasts.
 // One workgroup is one subgroup; no workgroup memory and no barrier. For devices whose subgroups all have LANES lanes.
-// Needs lib/matmul.wgsl, lib/output_texels.wgsl, a lib/octet_*.wgsl and a lib/weight_pairs_*.wgsl.
+// Needs lib/matmul.wgsl, lib/halves.wgsl, lib/output_texels.wgsl, a lib/octet_*.wgsl and a lib/weight_pairs_*.wgsl.
 const LANES = 8u;
 const ROWS = 32u;
 const COLUMNS = 2u;
@@ -24,6 +24,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   for (var block = 0u; block < BLOCKS; block++) {
     window[block] = windowOf(row0 + block * LANES + lane);
   }
+  let weights = row0 / shape.setRows;
   var tapY = 0u;
   var tapX = 0u;
   for (var tap = 0u; tap < shape.taps; tap++) {
@@ -44,7 +45,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
         low[block] = select(vec4f(), channels.low, isInside);
         high[block] = select(vec4f(), channels.high, isInside);
       }
-      let pair = (tap * in8 + channel8) * 4u;
+      let pair = ((weights * shape.taps + tap) * in8 + channel8) * 4u;
       // unroll
       for (var column = 0u; column < COLUMNS; column++) {
         let w01 = loadRows(pair, column0 + column * LANES, out4);

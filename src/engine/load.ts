@@ -6,17 +6,26 @@ import storedSource from "../../kernels/lib/stored.wgsl" with { type: "text" };
 import matmulSource from "../../kernels/repack_matmul.wgsl" with { type: "text" };
 import pairsSource from "../../kernels/repack_pairs.wgsl" with { type: "text" };
 import rowsSource from "../../kernels/repack_rows.wgsl" with { type: "text" };
+import winogradSource from "../../kernels/repack_winograd.wgsl" with { type: "text" };
 import type { Piece } from "../checkpoint/bytes.ts";
 import type { ComponentTensors } from "../checkpoint/component.ts";
 import { fitsShape } from "../checkpoint/rename.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Constants, Kernel } from "../gpu/kernel.ts";
-import { packsPairs, type Parameter, type Target } from "../graph/graph.ts";
+import { packsPairs, type Parameter, takesWinograd, type Target } from "../graph/graph.ts";
 import type { Module } from "../nn/module.ts";
 import { elements, formatShape, type Shape } from "../tensor/shape.ts";
 import { packFloats, packPairs } from "./pack.ts";
 import { type Packing, stagingOf, Uploader } from "./upload.ts";
-import { fillsTexture, packedSize4, parameterBytes, rowElements, textureFormat, Weights } from "./weights.ts";
+import {
+  fillsTexture,
+  packedSize4,
+  parameterBytes,
+  rowElements,
+  textureFormat,
+  Weights,
+  winogradTexels,
+} from "./weights.ts";
 
 const kernels = {
   buffer: new Kernel("repack_matmul", storedSource + packedBuffer + matmulSource),
@@ -24,6 +33,7 @@ const kernels = {
   pairs: new Kernel("repack_pairs", storedSource + packedPairs + pairsSource),
   rows: new Kernel("repack_rows", storedSource + packedBuffer + rowsSource),
   rowsTexture: new Kernel("repack_rows texture", storedSource + packedTexture + rowsSource),
+  winograd: new Kernel("repack_winograd", storedSource + packedPairs + winogradSource),
 };
 
 /** Stored dtypes that are weights, with what kernels/lib/stored.wgsl calls them and their bytes. */
@@ -79,7 +89,7 @@ export async function loadWeights(
       const { texture, pack } = allocate(device, target, parameter, weights, path);
       if (texture && dtype === "f16" && fillsTexture(parameter, target)) {
         const pieces = (bytes: number) => tensors.pieces(path, bytes);
-        if (parameter.layout === "matmul") await fillWeight(texture, parameter.shape, pieces, uploader);
+        if (parameter.layout !== "rows") await fillWeight(texture, parameter.shape, pieces, uploader);
         else await fillTable(texture, pieces, uploader, staging.size);
         continue;
       }
@@ -176,7 +186,22 @@ interface Place {
 function allocate(device: Device, target: Target, parameter: Parameter, weights: Weights, path: string): Place {
   const { layout, shape } = parameter;
   const rowSize = rowElements(parameter), type = target.weightType;
-  if (layout === "matmul") {
+  if (takesWinograd(parameter, target)) {
+    const [out, inner] = shape, in4 = inner / 4, out4 = out / 4;
+    const texture = weights.texture(path, winogradTexels(parameter), "rgba32uint");
+    const destination = parameter.resource = texture.createView();
+    const pack = (dtype: string, row0: number, rows: number): Packing => {
+      const size = inner / 2 * Math.ceil(rows / 4);
+      return {
+        pipeline: device.pipeline(kernels.winograd, { STORED: storedTypes[dtype].STORED }),
+        destination,
+        shape: { row0, rows, in4, out4, size },
+        invocations: size,
+      };
+    };
+    return { texture, pack };
+  }
+  if (layout === "matmul" || layout === "convolution") {
     const taps = elements(shape.slice(2)), inner = shape[1], in4 = Math.ceil(inner / 4), out4 = Math.ceil(shape[0] / 4);
     const texels = packedSize4(parameter);
     if (packsPairs(parameter, target)) {

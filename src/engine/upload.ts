@@ -29,7 +29,7 @@ export function stagingOf(module: Module, target: Target): Staging {
     all += Math.ceil(bytes / 256) * 256;
     least = Math.max(least, Math.min(16 * rowElements(parameter), bytes)); // four rows
     if (!fillsTexture(parameter, target)) continue;
-    if (parameter.layout === "matmul") textures.push(parameterBytes(parameter, target));
+    if (parameter.layout !== "rows") textures.push(parameterBytes(parameter, target));
     else tables = Math.max(tables, parameterBytes(parameter, target));
   }
   const size = Math.max(least, Math.min(Math.ceil(all / 2048) * 256, batchBytes));

@@ -1,6 +1,6 @@
 /** The GPU memory of parameters: how much each takes, and all of one component's together. */
 import type { Device } from "../gpu/device.ts";
-import { packsPairs, type Parameter, type Target } from "../graph/graph.ts";
+import { packsPairs, type Parameter, takesWinograd, type Target } from "../graph/graph.ts";
 import { textureBytes, textureSize } from "../graph/textures.ts";
 import type { Module } from "../nn/module.ts";
 import { elements } from "../tensor/shape.ts";
@@ -65,16 +65,23 @@ export function packedSize4({ layout, shape }: Parameter): number {
     case "rows":
       return shape[0] * Math.ceil(elements(shape.slice(1)) / 4);
     case "matmul":
+    case "convolution":
       return elements(shape.slice(2)) * Math.ceil(shape[1] / 4) * 4 * Math.ceil(shape[0] / 4);
     default:
       return layout satisfies never;
   }
 }
 
+/** Texels of the weight of a convolution by Winograd's algorithm: 16 positions of two inputs' 4 output channels. */
+export function winogradTexels({ shape: [out, inner] }: Parameter): number {
+  return 16 * (inner / 2) * (out / 4);
+}
+
 /** Bytes that a parameter takes on the GPU. */
 export function parameterBytes(parameter: Parameter, target: Target): number {
   const { weightType, weightStorage } = target;
   const size4 = packedSize4(parameter), type = parameter.layout === "vector" ? "f32" : weightType;
+  if (takesWinograd(parameter, target)) return formatBytes(winogradTexels(parameter), "rgba32uint");
   if (packsPairs(parameter, target)) return formatBytes(size4 / 2, "rgba32uint");
   if (parameter.layout !== "vector" && weightStorage === "texture") return formatBytes(size4, textureFormat(type));
   return size4 * (type === "f16" ? 8 : 16);
@@ -94,7 +101,10 @@ export function weightsBytes(module: Module, target: Target): number {
 export function fillsTexture(parameter: Parameter, target: Target): boolean {
   if (target.weightStorage !== "texture") return false;
   const { layout, shape } = parameter;
-  if (layout === "matmul") return target.weightType === "f32" || packsPairs(parameter, target);
+  if (takesWinograd(parameter, target)) return false; // there is arithmetic to do
+  if (layout === "matmul" || layout === "convolution") {
+    return target.weightType === "f32" || packsPairs(parameter, target);
+  }
   return layout === "rows" &&
     parameterBytes(parameter, target) === (target.weightType === "f16" ? 2 : 4) * elements(shape);
 }

@@ -15,9 +15,14 @@ function normSilu(made: Dispatch, by: Dispatch): Dispatch | undefined {
   return { ...made, constants: { ...made.constants, SILU: 1 }, operands: { ...made.operands, y: by.operands.y } };
 }
 
+/** Whether a dispatch adds a shift and a residual to what it sums: matmuls and convolutions of every kind. */
+function adds({ operands }: Dispatch): boolean {
+  return "shift" in operands && "residual" in operands;
+}
+
 /** matmul then add of a value of the same shape → matmul with RESIDUAL. */
 function matmulAdd(made: Dispatch, by: Dispatch, input: string): Dispatch | undefined {
-  if (!made.kernel.name.startsWith("matmul") || by.kernel.name !== "add" || made.operands.residual) return;
+  if (!adds(made) || by.kernel.name !== "add" || made.operands.residual) return;
   const residual = by.operands[input === "a" ? "b" : "a"];
   if (residual === by.operands[input] || !(residual instanceof Value)) return;
   // Kernels that store halves by eights are not given an odd number of vec4s.
@@ -28,14 +33,14 @@ function matmulAdd(made: Dispatch, by: Dispatch, input: string): Dispatch | unde
 
 /** matmul then add of one row an image → matmul with SHIFT. */
 function matmulShift(made: Dispatch, by: Dispatch, input: string): Dispatch | undefined {
-  if (!made.kernel.name.startsWith("matmul") || by.kernel.name !== "add_row" || input !== "x") return;
+  if (!adds(made) || by.kernel.name !== "add_row" || input !== "x") return;
   if (made.operands.shift || made.operands.residual) return; // the shift comes before the residual
   const constants = { ...made.constants, SHIFT: 1, Shift: by.constants.Row };
   const operands = { ...made.operands, shift: by.operands.row, y: by.operands.y };
   return { ...made, constants, operands, shape: { ...made.shape, shiftRows: by.shape.rowsPerImage } };
 }
 
-/** Rewrites `graph.dispatches` until no rule applies. */
+/** Rewrites `graph.dispatches` until no rule applies; ops of several kernels then become their dispatches. */
 export function fuse(graph: Graph): void {
   const reads = new Map<Storage, number>();
   const madeBy = new Map<Storage, Dispatch>();
@@ -61,7 +66,10 @@ export function fuse(graph: Graph): void {
     const output: Operand = dispatch.operands[dispatch.writes];
     if (output instanceof Value) madeBy.set(output.storage, dispatch);
   }
-  graph.dispatches.splice(0, Infinity, ...fused.filter((dispatch) => dispatch !== undefined));
+  const expanded = fused.filter((dispatch) => dispatch !== undefined).flatMap((dispatch) =>
+    dispatch.expand?.(dispatch) ?? [dispatch]
+  );
+  graph.dispatches.splice(0, Infinity, ...expanded);
 }
 
 /** Whether exactly one dispatch reads the value and the host never does. */

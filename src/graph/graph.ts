@@ -34,6 +34,8 @@ export type ParameterLayout =
   | "vector"
   /** [out, in, …taps] packed as [tap, in, out], vec4 along out: every linear and convolution. */
   | "matmul"
+  /** [out, in, 3, 3] of a convolution of stride 1: as "matmul", or transformed where {@link takesWinograd}. */
+  | "convolution"
   /** [rows, width] as stored, each row padded to whole vec4s. */
   | "rows";
 
@@ -91,8 +93,20 @@ export function storageBytes(shape: Shape, dtype: StorageType): number {
  * whole groups of eight inputs. See kernels/matmul_texture.wgsl.
  */
 export function packsPairs({ layout, shape }: Parameter, { weightStorage, weightType, subgroupSize }: Target): boolean {
-  return layout === "matmul" && weightStorage === "texture" && weightType === "f16" && subgroupSize > 0 &&
-    shape[1] % 8 === 0;
+  return (layout === "matmul" || layout === "convolution") && weightStorage === "texture" && weightType === "f16" &&
+    subgroupSize > 0 && shape[1] % 8 === 0;
+}
+
+/** Input times output channels of a convolution from which on Winograd's algorithm is faster (measured: BENCHMARKS.md). */
+const leastWinograd = 256 * 256;
+/** And up to which it is taken: the transformed weights are 16 numbers for 9, and loading works them out. */
+const mostWinograd = 1920 * 640;
+
+/** Whether a 3×3 convolution is run by Winograd's algorithm, and its weights are packed for that: see ops/winograd.ts. */
+export function takesWinograd(parameter: Parameter, target: Target): boolean {
+  const { layout, shape: [out, inner] } = parameter;
+  return layout === "convolution" && packsPairs(parameter, target) && out % 8 === 0 &&
+    out * inner >= leastWinograd && out * inner <= mostWinograd;
 }
 
 /** What a binding of a kernel is given; undefined binds a few zeros, for kernels that then do not read it. */
@@ -114,6 +128,8 @@ export interface Dispatch {
   loops: number;
   /** Multiplications and additions, where they are what takes the time. */
   flops: number;
+  /** Of an op of several kernels, what it is once everything that fuses with it has: see {@link Recording.expand}. */
+  expand?: (fused: Dispatch) => Dispatch[];
 }
 
 /** What an op records. */
@@ -129,6 +145,11 @@ export interface Recording {
   loops?: number;
   /** Multiplications and additions of the formula, for profiles; left out where memory is what takes the time. */
   flops?: number;
+  /**
+   * The dispatches that take this one's place after fusion, for an op of several kernels that fuses as a whole. They write
+   * the same operand; values between them are their own.
+   */
+  expand?: (fused: Dispatch) => Dispatch[];
 }
 
 const maxWorkgroups = 65535;
@@ -168,29 +189,37 @@ export class Graph {
     this.#push(kernel, recording, writes);
   }
 
-  #push(
-    kernel: Kernel,
-    { operands, textures = [], constants = {}, shape = {}, workgroups, loops = 0, flops = 0 }: Recording,
-    writes: string,
-  ): void {
-    for (const operand of Object.values(operands)) {
+  #push(kernel: Kernel, recording: Recording, writes: string): void {
+    for (const operand of Object.values(recording.operands)) {
       if (operand instanceof Value && operand.graph !== this) {
         throw new RangeError(`Cannot mix values of two graphs in ${kernel.name}`);
       }
     }
-    const [x, y = 1, z = 1] = workgroups;
-    if (Math.max(x, y, z) > maxWorkgroups || !(x * y * z >= 1)) {
-      throw new RangeError(
-        `Cannot dispatch ${kernel.name} over [${workgroups}] workgroups: each must be 1 to ${maxWorkgroups}`,
-      );
-    }
-    if (loops > maxLoops) {
-      throw new RangeError(
-        `Cannot dispatch ${kernel.name}: ${loops} loop iterations in one invocation, ${maxLoops} at most`,
-      );
-    }
-    this.dispatches.push({ kernel, operands, writes, textures, constants, shape, workgroups: [x, y, z], loops, flops });
+    this.dispatches.push(dispatchOf(kernel, recording, writes));
   }
+}
+
+/**
+ * The dispatch of a recording that writes the operand `writes`.
+ * @throws {RangeError} when it has more workgroups or loops than every device runs.
+ */
+export function dispatchOf(
+  kernel: Kernel,
+  { operands, textures = [], constants = {}, shape = {}, workgroups, loops = 0, flops = 0, expand }: Recording,
+  writes: string,
+): Dispatch {
+  const [x, y = 1, z = 1] = workgroups;
+  if (Math.max(x, y, z) > maxWorkgroups || !(x * y * z >= 1)) {
+    throw new RangeError(
+      `Cannot dispatch ${kernel.name} over [${workgroups}] workgroups: each must be 1 to ${maxWorkgroups}`,
+    );
+  }
+  if (loops > maxLoops) {
+    throw new RangeError(
+      `Cannot dispatch ${kernel.name}: ${loops} loop iterations in one invocation, ${maxLoops} at most`,
+    );
+  }
+  return { kernel, operands, writes, textures, constants, shape, workgroups: [x, y, z], loops, flops, expand };
 }
 
 /** Splits `count` workgroups over x and y so that neither passes the limit; kernels use x + y · 65535. */

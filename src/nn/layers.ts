@@ -1,7 +1,8 @@
 /** The layers that own parameters. */
 import { Parameter, type Value } from "../graph/graph.ts";
 import { embed, embedWithVectors } from "../ops/embedding.ts";
-import { conv2d, type ConvolutionOptions, linear } from "../ops/matmul.ts";
+import { conv2d, type ConvolutionOptions } from "../ops/conv2d.ts";
+import { linear } from "../ops/matmul.ts";
 import { groupNorm, layerNorm } from "../ops/norm.ts";
 import { Module } from "./module.ts";
 
@@ -28,7 +29,8 @@ export class Conv2d extends Module {
 
   constructor(inChannels: number, outChannels: number, kernelSize: number, options: ConvolutionOptions = {}) {
     super();
-    this.weight = new Parameter([outChannels, inChannels, kernelSize, kernelSize], "matmul");
+    const layout = kernelSize === 3 && (options.stride ?? 1) === 1 ? "convolution" : "matmul";
+    this.weight = new Parameter([outChannels, inChannels, kernelSize, kernelSize], layout);
     this.bias = new Parameter([outChannels], "vector");
     this.#options = { padding: kernelSize >> 1, ...options };
   }

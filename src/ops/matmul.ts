@@ -1,4 +1,6 @@
-/** The matmul family: linear and convolution, by whichever kernel suits the device. */
+/** The matmul family, by whichever kernel suits the device: linear layers, and what convolutions are made of. */
+import finishedSource from "../../kernels/lib/finished.wgsl" with { type: "text" };
+import halvesSource from "../../kernels/lib/halves.wgsl" with { type: "text" };
 import inputBuffer from "../../kernels/lib/input_buffer.wgsl" with { type: "text" };
 import matmulSource from "../../kernels/lib/matmul.wgsl" with { type: "text" };
 import octetF16 from "../../kernels/lib/octet_f16.wgsl" with { type: "text" };
@@ -8,16 +10,26 @@ import pairsF16 from "../../kernels/lib/weight_pairs_f16.wgsl" with { type: "tex
 import pairsF32 from "../../kernels/lib/weight_pairs_f32.wgsl" with { type: "text" };
 import weightTexture from "../../kernels/lib/weight_texture.wgsl" with { type: "text" };
 import outputVec4 from "../../kernels/lib/output_vec4.wgsl" with { type: "text" };
+import windowSource from "../../kernels/lib/window.wgsl" with { type: "text" };
 import outputTexels from "../../kernels/lib/output_texels.wgsl" with { type: "text" };
 import shuffleSource from "../../kernels/matmul_shuffle.wgsl" with { type: "text" };
 import texturesSource from "../../kernels/matmul_texture.wgsl" with { type: "text" };
 import tiledSource from "../../kernels/matmul_tiled.wgsl" with { type: "text" };
 import { type Constants, Kernel } from "../gpu/kernel.ts";
-import { type Parameter, rowsOf, type StorageType, type Value, vec4s } from "../graph/graph.ts";
+import {
+  type Dispatch,
+  dispatchOf,
+  type Parameter,
+  rowsOf,
+  type StorageType,
+  type Value,
+  vec4s,
+} from "../graph/graph.ts";
 import { formatShape } from "../tensor/shape.ts";
 
-const buffered = matmulSource + outputVec4 + inputBuffer;
-const worded = matmulSource + outputTexels;
+const common = windowSource + finishedSource + matmulSource;
+const buffered = common + outputVec4 + inputBuffer;
+const texels = common + halvesSource + outputTexels;
 const kernels = {
   shuffle: {
     buffer: new Kernel("matmul_shuffle", buffered + weightBuffer + shuffleSource),
@@ -29,32 +41,24 @@ const kernels = {
   },
 };
 
+/** A row's index is never larger: one set of weights for all. */
+const oneSet = 0xffffffff;
+
 /** Both sides from textures, by how the input and the weights are stored. */
 const textured = {
   f32: {
-    f32: new Kernel("matmul_texture", worded + octetF32 + pairsF32 + texturesSource),
-    f16: new Kernel("matmul_texture f32·f16", worded + octetF32 + pairsF16 + texturesSource),
+    f32: new Kernel("matmul_texture", texels + octetF32 + pairsF32 + texturesSource),
+    f16: new Kernel("matmul_texture f32·f16", texels + octetF32 + pairsF16 + texturesSource),
   },
   f16: {
-    f32: new Kernel("matmul_texture f16·f32", worded + octetF16 + pairsF32 + texturesSource),
-    f16: new Kernel("matmul_texture f16", worded + octetF16 + pairsF16 + texturesSource),
+    f32: new Kernel("matmul_texture f16·f32", texels + octetF16 + pairsF32 + texturesSource),
+    f16: new Kernel("matmul_texture f16", texels + octetF16 + pairsF16 + texturesSource),
   },
 };
 
-/** How `conv2d` moves over its picture. */
-export interface ConvolutionOptions {
-  stride?: number;
-  /** Rows above and columns left of the picture; below and right of it as many, or `paddingAfter`. */
-  padding?: number;
-  paddingAfter?: number;
-  /** Convolve the nearest-neighbour enlargement to this [height, width] without storing it. */
-  enlargeTo?: readonly [height: number, width: number];
-  /** Beyond an edge lies the opposite one, not zeros; as the graph's target has it where absent. */
-  wraps?: boolean;
-}
-
 /** `x` [..., in] times `weight` [out, in, ...ones] plus `bias` [out]. */
 export function linear(x: Value, weight: Parameter, bias?: Parameter): Value {
+  checkChannels(x, weight);
   const rows = rowsOf(x.shape);
   const picture = { height: 1, width: rows, outHeight: 1, outWidth: rows, fullHeight: 1, fullWidth: rows };
   const shape = [...x.shape.slice(0, -1), weight.shape[0]];
@@ -62,26 +66,20 @@ export function linear(x: Value, weight: Parameter, bias?: Parameter): Value {
   return matmul(x, weight, bias, { shape, dtype: x.graph.target.operandType }, options);
 }
 
-/** 2-D convolution of `x` [images, height, width, in] with `weight` [out, in, kernelHeight, kernelWidth]. */
-export function conv2d(
-  x: Value,
-  weight: Parameter,
-  bias: Parameter | undefined,
-  { stride = 1, padding = 0, paddingAfter = padding, enlargeTo, wraps = x.graph.target.wraps }: ConvolutionOptions = {},
-): Value {
-  const [images, height, width] = x.shape;
-  const [out, , kernelHeight = 1, kernelWidth = 1] = weight.shape;
-  const [fullHeight, fullWidth] = enlargeTo ?? [height, width];
-  const outHeight = Math.floor((fullHeight + padding + paddingAfter - kernelHeight) / stride) + 1;
-  const outWidth = Math.floor((fullWidth + padding + paddingAfter - kernelWidth) / stride) + 1;
-  const picture = { height, width, outHeight, outWidth, fullHeight, fullWidth };
-  const taps = kernelHeight * kernelWidth;
-  const output = { shape: [images, outHeight, outWidth, out], dtype: x.graph.target.hiddenType };
-  const constants: Constants = wraps && padding + paddingAfter > 0 ? { WRAP: 1 } : {};
-  return matmul(x, weight, bias, output, { ...picture, kernelWidth, taps, stride, padding }, constants);
+/** @throws {RangeError} when the last dimension of `x` is not what `weight` [out, in, …] multiplies. */
+export function checkChannels(x: Value, weight: Parameter): void {
+  const channels = x.shape.at(-1)!;
+  if (weight.shape[1] !== channels) {
+    throw new RangeError(
+      `Cannot multiply ${formatShape(x.shape)} by a weight ${formatShape(weight.shape)}: ${channels} is not ${
+        weight.shape[1]
+      }`,
+    );
+  }
 }
 
-interface Picture {
+/** How a matmul reads its left side: see kernels/lib/matmul.wgsl. */
+export interface Picture {
   height: number;
   width: number;
   outHeight: number;
@@ -94,7 +92,8 @@ interface Picture {
   padding: number;
 }
 
-function matmul(
+/** The rows that windows of `x` make, times `weight`, plus `bias`. */
+export function matmul(
   x: Value,
   weight: Parameter,
   bias: Parameter | undefined,
@@ -103,13 +102,6 @@ function matmul(
   constants: Constants = {},
 ): Value {
   const channels = x.shape.at(-1)!;
-  if (weight.shape[1] !== channels) {
-    throw new RangeError(
-      `Cannot multiply ${formatShape(x.shape)} by a weight ${formatShape(weight.shape)}: ${channels} is not ${
-        weight.shape[1]
-      }`,
-    );
-  }
   const rows = rowsOf(output.shape), in4 = vec4s(x.shape), out4 = vec4s(output.shape);
   const { subgroupSize, weightStorage, weightType } = x.graph.target;
   const flops = 2 * rows * picture.taps * channels * output.shape.at(-1)!;
@@ -117,12 +109,12 @@ function matmul(
   const groups = Math.ceil(rows / tile.rows);
   const recording = {
     operands: { x, weight, bias, shift: undefined, residual: undefined },
-    shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1 },
+    shape: { rows, inHeight, inWidth, ...picture, in4, out4, shiftRows: 1, setRows: oneSet },
     workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
     flops,
   };
   const isEnlarged = picture.fullHeight !== inHeight || picture.fullWidth !== inWidth;
-  const common = { Output: output.dtype, ...tile.constants, ...constants, ...(isEnlarged && { ENLARGED: 1 }) };
+  const constantsOf = { Output: output.dtype, ...tile.constants, ...constants, ...(isEnlarged && { ENLARGED: 1 }) };
   if (subgroupSize && weightStorage === "texture" && channels % 8 === 0 && x.dtype !== "u32") {
     const loops = picture.taps * (in4 / 2 + 1);
     // Halves are stored by eights: what has an odd number of vec4s is small, and stays f32.
@@ -130,7 +122,7 @@ function matmul(
     return x.graph.record(textured[x.dtype][weightType], { shape: output.shape, dtype }, {
       ...recording,
       textures: ["x"],
-      constants: { ...common, Output: dtype },
+      constants: { ...constantsOf, Output: dtype },
       loops,
     });
   }
@@ -139,9 +131,32 @@ function matmul(
     : { Weight: weightType };
   return x.graph.record(kernels[tile.kernel][weightStorage], output, {
     ...recording,
-    constants: { Input: x.dtype, ...weights, ...common },
+    constants: { Input: x.dtype, ...weights, ...constantsOf },
     loops: picture.taps * (in4 + 1),
   });
+}
+
+/**
+ * Multiplies each set [rows, in] of `x` [sets, rows, in] by a set of weights of its own: `weight` has a pair texture of
+ * [sets, in / 2, out / 4], see {@link packsPairs}; `y` is [sets, rows, out], and `rows` a multiple of 32.
+ */
+export function matmulSets(x: Value, weight: Parameter, y: Value): Dispatch {
+  const [sets, setRows, inner] = x.shape, out4 = vec4s(y.shape), rows = sets * setRows;
+  const flops = 2 * rows * inner * y.shape[2];
+  const tile = shuffleTile(out4, flops, x.graph.target.subgroupSize), groups = rows / tile.rows;
+  const line = { inHeight: 1, inWidth: rows, outHeight: 1, outWidth: rows, fullHeight: 1, fullWidth: rows };
+  return dispatchOf(textured.f16.f16, {
+    operands: { x, weight, bias: undefined, shift: undefined, residual: undefined, y },
+    textures: ["x"],
+    constants: { Output: y.dtype, ...tile.constants },
+    shape: {
+      ...{ rows, ...line, kernelWidth: 1, taps: 1, stride: 1, padding: 0 },
+      ...{ in4: inner / 4, out4, shiftRows: 1, setRows },
+    },
+    workgroups: [Math.ceil(out4 / tile.columns4), Math.min(groups, 32768), Math.ceil(groups / 32768)],
+    loops: inner / 8 + 1,
+    flops,
+  }, "y");
 }
 
 /** A workgroup's share of the output and the constants that make it so. */

@@ -4,6 +4,7 @@ import packedTexture from "../../kernels/lib/packed_texture.wgsl" with { type: "
 import stored from "../../kernels/lib/stored.wgsl" with { type: "text" };
 import packedPairs from "../../kernels/lib/packed_pairs.wgsl" with { type: "text" };
 import repackPairs from "../../kernels/repack_pairs.wgsl" with { type: "text" };
+import repackWinograd from "../../kernels/repack_winograd.wgsl" with { type: "text" };
 import repackMatmul from "../../kernels/repack_matmul.wgsl" with { type: "text" };
 import repackRows from "../../kernels/repack_rows.wgsl" with { type: "text" };
 import { type Constants, Kernel } from "../../src/gpu/kernel.ts";
@@ -57,7 +58,10 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
     for (const STORED of storedTypes) {
       add(repack.buffer, { Weight: weightType, STORED });
       add(repack.rows, { Weight: weightType, STORED });
-      if (weightType === "f16") add(repack.pairs, { STORED });
+      if (weightType === "f16") {
+        add(repack.pairs, { STORED });
+        add(repack.winograd, { STORED });
+      }
       add(repack.rowsTexture, { Weights: `texture_storage_2d<${format}, write>`, Weight: weightType, STORED });
       add(repack.texture, { Weights: `texture_storage_2d<${format}, write>`, Weight: weightType, STORED });
     }
@@ -70,6 +74,7 @@ const repack = {
   buffer: new Kernel("repack_matmul", stored + packedBuffer + repackMatmul),
   texture: new Kernel("repack_matmul texture", stored + packedTexture + repackMatmul),
   pairs: new Kernel("repack_pairs", stored + packedPairs + repackPairs),
+  winograd: new Kernel("repack_winograd", stored + packedPairs + repackWinograd),
   rows: new Kernel("repack_rows", stored + packedBuffer + repackRows),
   rowsTexture: new Kernel("repack_rows texture", stored + packedTexture + repackRows),
 };

@@ -2,7 +2,8 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { fuse } from "../../src/graph/fuse.ts";
 import { Graph, Parameter, type Value } from "../../src/graph/graph.ts";
 import { add, addRow, gelu, silu } from "../../src/ops/elementwise.ts";
-import { conv2d, linear } from "../../src/ops/matmul.ts";
+import { conv2d } from "../../src/ops/conv2d.ts";
+import { linear } from "../../src/ops/matmul.ts";
 import { groupNorm } from "../../src/ops/norm.ts";
 import { portable, softwareF16 } from "./targets.ts";
 

@@ -1,7 +1,8 @@
 import { deepStrictEqual, ok, throws } from "node:assert/strict";
 import { Graph, Parameter } from "../../src/graph/graph.ts";
 import { attention } from "../../src/ops/attention.ts";
-import { conv2d, linear } from "../../src/ops/matmul.ts";
+import { conv2d } from "../../src/ops/conv2d.ts";
+import { linear } from "../../src/ops/matmul.ts";
 import { groupNorm } from "../../src/ops/norm.ts";
 import { toPixels } from "../../src/ops/pixels.ts";
 import * as reference from "../reference/pixels.ts";

@@ -7,7 +7,7 @@ import type { Value } from "../../graph/graph.ts";
 import type { Conv2d, GroupNorm } from "../../nn/layers.ts";
 import { bandNorm, type Bands, bandWindow, joinBands } from "../../ops/bands.ts";
 import { add } from "../../ops/elementwise.ts";
-import { conv2d } from "../../ops/matmul.ts";
+import { conv2d } from "../../ops/conv2d.ts";
 import type { ResnetBlock2D } from "../resnet.ts";
 
 /** How a picture is divided. */

@@ -1,6 +1,6 @@
 /** Linear layers and convolutions, alone and with the sums that fuse into them. */
-import type { ConvolutionOptions } from "../../../src/ops/matmul.ts";
-import { conv2d, linear } from "../../../src/ops/matmul.ts";
+import { conv2d, type ConvolutionOptions } from "../../../src/ops/conv2d.ts";
+import { linear } from "../../../src/ops/matmul.ts";
 import { add, addRow } from "../../../src/ops/elementwise.ts";
 import * as reference from "../../reference/conv2d.ts";
 import { linear as linearReference } from "../../reference/linear.ts";
@@ -56,54 +56,66 @@ export const largeLinearTable: Table = {
 export const fusedTable: Table = {
   op: "conv2d() with what is added to it",
   bounds,
-  cases: [[1, 1, 1, 3, 5], [2, 3, 7, 6, 10], [3, 5, 5, 8, 35], [2, 5, 7, 24, 69]].flatMap(
-    ([images, height, width, inner, out]) => {
-      const common = {
-        weights: {
-          weight: { shape: [out, inner, 3, 3], layout: "matmul" },
-          bias: { shape: [out], layout: "vector" },
-        } as Named<Weight>,
-      };
-      const x = { shape: [images, height, width, inner], stored: "operand" } as const;
-      const residual = { shape: [images, height, width, out], stored: "hidden" } as const;
-      const padding = 1, size = `${images} of ${height}×${width}, ${inner} to ${out} channels`;
-      const rowCases = [...new Set([1, images])].flatMap((rows): Case[] => {
-        const row = { shape: [rows, out], stored: "operand" } as const;
-        return [
-          {
-            ...common,
-            name: `${size}, ${rows} rows`,
-            inputs: { x, row },
-            record: ({ x, row }, { weight, bias }) => ({ y: addRow(conv2d(x, weight, bias, { padding }), row) }),
-            reference: ({ x, row }, { weight, bias }) => ({
-              y: sums.addRow(convolved(x, weight, bias, { padding }), row),
-            }),
-          },
-          {
-            ...common,
-            name: `${size}, ${rows} rows, a residual`,
-            inputs: { x, row, residual },
-            record: ({ x, row, residual }, { weight, bias }) => ({
-              y: add(residual, addRow(conv2d(x, weight, bias, { padding }), row)),
-            }),
-            reference: ({ x, row, residual }, { weight, bias }) => ({
-              y: sums.add(residual, sums.addRow(convolved(x, weight, bias, { padding }), row)),
-            }),
-          },
-        ];
-      });
-      return [...rowCases, {
-        ...common,
-        name: `${size}, a residual`,
-        inputs: { x, residual },
-        record: ({ x, residual }, { weight, bias }) => ({ y: add(conv2d(x, weight, bias, { padding }), residual) }),
-        reference: ({ x, residual }, { weight, bias }) => ({
-          y: sums.add(convolved(x, weight, bias, { padding }), residual),
-        }),
-      }];
-    },
+  cases: [[1, 1, 1, 3, 5], [2, 3, 7, 6, 10], [3, 5, 5, 8, 35], [2, 5, 7, 24, 69]].flatMap((sizes) =>
+    withSums(sizes, "matmul")
   ),
 };
+
+/** Windows, weights and products are stored in halves each, and an output sums nine products: see {@link f16Rounding}. */
+const winogradRounding = { f32: 1e-3, f16: 1e-3 };
+
+/** The same by Winograd's algorithm, which fuses as a whole. */
+export const fusedWinogradTable: Table = {
+  op: "conv2d() by Winograd's algorithm with what is added to it",
+  bounds: winogradRounding,
+  cases: withSums([2, 5, 3, 256, 256], "convolution"),
+};
+
+function withSums([images, height, width, inner, out]: number[], layout: "matmul" | "convolution"): Case[] {
+  const common = {
+    weights: {
+      weight: { shape: [out, inner, 3, 3], layout },
+      bias: { shape: [out], layout: "vector" },
+    } as Named<Weight>,
+  };
+  const x = { shape: [images, height, width, inner], stored: "operand" } as const;
+  const residual = { shape: [images, height, width, out], stored: "hidden" } as const;
+  const padding = 1, size = `${images} of ${height}×${width}, ${inner} to ${out} channels`;
+  const rowCases = [...new Set([1, images])].flatMap((rows): Case[] => {
+    const row = { shape: [rows, out], stored: "operand" } as const;
+    return [
+      {
+        ...common,
+        name: `${size}, ${rows} rows`,
+        inputs: { x, row },
+        record: ({ x, row }, { weight, bias }) => ({ y: addRow(conv2d(x, weight, bias, { padding }), row) }),
+        reference: ({ x, row }, { weight, bias }) => ({
+          y: sums.addRow(convolved(x, weight, bias, { padding }), row),
+        }),
+      },
+      {
+        ...common,
+        name: `${size}, ${rows} rows, a residual`,
+        inputs: { x, row, residual },
+        record: ({ x, row, residual }, { weight, bias }) => ({
+          y: add(residual, addRow(conv2d(x, weight, bias, { padding }), row)),
+        }),
+        reference: ({ x, row, residual }, { weight, bias }) => ({
+          y: sums.add(residual, sums.addRow(convolved(x, weight, bias, { padding }), row)),
+        }),
+      },
+    ];
+  });
+  return [...rowCases, {
+    ...common,
+    name: `${size}, a residual`,
+    inputs: { x, residual },
+    record: ({ x, residual }, { weight, bias }) => ({ y: add(conv2d(x, weight, bias, { padding }), residual) }),
+    reference: ({ x, residual }, { weight, bias }) => ({
+      y: sums.add(convolved(x, weight, bias, { padding }), residual),
+    }),
+  }];
+}
 
 /** The reference under the op's options. */
 export function convolved(
@@ -169,6 +181,30 @@ export const convTable: Table = {
     // More than one tile of rows and columns, images that share a tile.
     convCase([3, 13, 11, 10], 43, [3, 3], { padding }),
     convCase([2, 17, 19, 40], 72, [3, 3], { padding }),
+  ],
+};
+
+function winogradCase(x: Shape, out: number, options: ConvolutionOptions = {}, dtype?: Weight["dtype"]): Case {
+  const plain = convCase(x, out, [3, 3], options);
+  const weight = { shape: [out, x[3], 3, 3], layout: "convolution", dtype } as const;
+  return { ...plain, name: `${plain.name}${dtype ? ` of ${dtype}` : ""}`, weights: { ...plain.weights, weight } };
+}
+
+/**
+ * 3×3 convolutions by Winograd's algorithm where the target takes it, of few pixels: one, odd sizes, edges that join, an
+ * enlargement, a band's window without padding, more tiles than a part, and
+ * images that share one.
+ */
+export const winogradTable: Table = {
+  op: "conv2d() by Winograd's algorithm",
+  bounds: winogradRounding,
+  cases: [
+    winogradCase([1, 1, 1, 256], 256, { padding }),
+    winogradCase([2, 5, 7, 256], 264, { padding }, "f16"),
+    winogradCase([3, 4, 3, 264], 256, { padding, wraps: true }, "bf16"),
+    winogradCase([1, 3, 4, 320], 256, { padding, enlargeTo: [6, 7] }),
+    winogradCase([1, 7, 6, 256], 256),
+    winogradCase([2, 17, 15, 2048], 32, { padding }),
   ],
 };
 

@@ -1,5 +1,6 @@
 /** Weights as files store them, packed for the matmul kernels: proven by multiplying with them. */
-import { conv2d, linear } from "../../../src/ops/matmul.ts";
+import { conv2d } from "../../../src/ops/conv2d.ts";
+import { linear } from "../../../src/ops/matmul.ts";
 import { linear as linearReference } from "../../reference/linear.ts";
 import type { Case, Table, Weight } from "../case.ts";
 import { convolved, linearTable } from "./matmul.ts";
