@@ -5,6 +5,7 @@ import type { Precision } from "../../engine/protocol.ts";
 import { compete, type Contestant, type Stage, stages } from "./contestant.ts";
 import { DiffusersContestant } from "./diffusers.ts";
 import { EngineContestant } from "./engine.ts";
+import { benchLive } from "./live.ts";
 import { median, type Result, timed } from "./measure.ts";
 import { printProfile } from "./profile.ts";
 import { fullModel, singleFile } from "./sd15.ts";
@@ -26,7 +27,7 @@ export interface FullOptions {
 }
 
 /** What `--only` takes with `--full`. */
-export const fullGroups = [...stages, "load", "first"];
+export const fullGroups = [...stages, "load", "first", "live"];
 
 /** What the stages are called in results. */
 const STAGES: Readonly<Record<Stage, string>> = {
@@ -56,7 +57,13 @@ export async function benchFull(options: FullOptions): Promise<Result[]> {
   const peers: Contestant[] = [];
   try {
     for (const peer of options.peers) peers.push(await openPeer(peer, folder));
+    if ("live".includes(only)) {
+      for (const side of sides) {
+        results.push(...await benchLive({ model: folder, gpu, side, steps: Math.min(runs, 3) }));
+      }
+    }
     if ("first".includes(only)) results.push(...await benchFirst(folder, options, peers));
+    if (![...stages, "load"].some((name) => name.includes(only))) return results;
     const engine = await EngineContestant.open(folder, { gpu, precision });
     try {
       for (const { name } of [engine, ...peers]) console.error(name);
