@@ -26,14 +26,11 @@ Deno.test("a prompt in, a red circle on a blue background out: the same bytes fo
   assert.ok(corner[2] > 120 && corner[0] < 100, `the corner is ${corner}`);
   assert.equal(parseInfotext(png.text.parameters).parameters.Seed, "1");
 
-  await using command = new Programme(
+  await using command = new Programme([
     "src/cli/generate.ts",
     "a red circle on a blue background",
-    "--seed",
-    "1",
-    "-o",
-    file,
-  );
+    ...["--seed", "1", "-o", file],
+  ]);
   assert.equal(await command.exit(), 0, command.errors);
   assert.deepEqual(await Deno.readFile(file), first);
   await Deno.remove(file);
@@ -245,7 +242,7 @@ Deno.test("what cannot be started says why in one sentence: 2 for a wrong comman
     [["src/cli/parity.ts", "--dtype", "f8"], 2, /^Cannot use --dtype "f8", f32 or f16 would do\n$/],
   ];
   for (const [args, code, sentence] of cases) {
-    await using programme = new Programme(...args);
+    await using programme = new Programme(args);
     assert.equal(await programme.exit(), code, programme.errors);
     assert.match(programme.errors.replace(/^error: XDG_RUNTIME_DIR.*\n/gm, ""), sentence);
   }

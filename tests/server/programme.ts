@@ -18,9 +18,10 @@ export class Programme implements AsyncDisposable {
   errors = "";
   readonly #ended: Promise<unknown>;
 
-  constructor(...args: string[]) {
+  /** A module and its arguments; `flags` are further ones for Deno. */
+  constructor(args: readonly string[], flags: readonly string[] = []) {
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-check", ...flagsFor(args[0]), ...args],
+      args: ["run", "--quiet", "--no-check", ...flags, ...flagsFor(args[0]), ...args],
       cwd: root,
       stdout: "piped",
       stderr: "piped",
@@ -56,8 +57,13 @@ export class Programme implements AsyncDisposable {
 export class Server extends Programme {
   url = "";
 
-  static async start(...args: string[]): Promise<Server> {
-    const server = new Server("main.ts", "--port", "0", ...args);
+  static start(...args: string[]): Promise<Server> {
+    return Server.startWith([], ...args);
+  }
+
+  /** With further flags for Deno. */
+  static async startWith(flags: readonly string[], ...args: string[]): Promise<Server> {
+    const server = new Server(["main.ts", "--port", "0", ...args], flags);
     for (let waited = 0; server.url === ""; waited += 20) {
       assert.ok(waited < 60_000, `not ready after a minute: ${server.out}${server.errors}`);
       await sleep(20);
