@@ -7,7 +7,8 @@ alias Output = f32;
 // Whether Output has fewer digits than 2049 needs.
 const HALVES = f32(Output(2049.0)) == 2048.0;
 
-// Stores a column of two rows, each once its bias is in its sum. Every lane of a subgroup calls it.
+// Stores a column of two rows, each once its bias is in its sum. Every lane of a subgroup calls it, those past an end of the
+// output too, since neighbours exchange: what they read lies within the bindings, as WGSL has it, and is not stored.
 fn storeRows(row: u32, column4: u32, first: vec4f, second: vec4f) {
   let upper = finished(row, column4, first);
   let lower = finished(row + 1u, column4, second);

@@ -25,7 +25,7 @@ function matmulAdd(made: Dispatch, by: Dispatch, input: string): Dispatch | unde
   if (!adds(made) || by.kernel.name !== "add" || made.operands.residual) return;
   const residual = by.operands[input === "a" ? "b" : "a"];
   if (residual === by.operands[input] || !(residual instanceof Value)) return;
-  // Kernels that store halves by eights are not given an odd number of vec4s.
+  // What reads from textures stores halves by eights, and is not given an odd number of vec4s: see ops/matmul.ts.
   if (made.textures.length > 0 && by.constants.Output === "f16" && made.shape.out4 % 2) return;
   const constants = { ...made.constants, Output: by.constants.Output, RESIDUAL: 1, Residual: residual.dtype };
   return { ...made, constants, operands: { ...made.operands, residual, y: by.operands.y } };
@@ -66,10 +66,11 @@ export function fuse(graph: Graph): void {
     const output: Operand = dispatch.operands[dispatch.writes];
     if (output instanceof Value) madeBy.set(output.storage, dispatch);
   }
-  const expanded = fused.filter((dispatch) => dispatch !== undefined).flatMap((dispatch) =>
-    dispatch.expand?.(dispatch) ?? [dispatch]
-  );
-  graph.dispatches.splice(0, Infinity, ...expanded);
+  graph.dispatches.length = 0;
+  for (const dispatch of fused) {
+    if (!dispatch) continue;
+    for (const each of dispatch.expand?.(dispatch) ?? [dispatch]) graph.dispatches.push(each);
+  }
 }
 
 /** Whether exactly one dispatch reads the value and the host never does. */

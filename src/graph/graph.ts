@@ -32,7 +32,7 @@ export interface Target {
 export type ParameterLayout =
   /** f32, padded to whole vec4s: biases and norm scales. */
   | "vector"
-  /** [out, in, …taps] packed as [tap, in, out], vec4 along out: every linear and convolution. */
+  /** [out, in, …taps] packed as [tap, in, out], vec4 along out: linear layers and other convolutions. */
   | "matmul"
   /** [out, in, 3, 3] of a convolution of stride 1: as "matmul", or transformed where {@link takesWinograd}. */
   | "convolution"
@@ -98,15 +98,19 @@ export function packsPairs({ layout, shape }: Parameter, { weightStorage, weight
 }
 
 /** Input times output channels of a convolution from which on Winograd's algorithm is faster (measured: BENCHMARKS.md). */
-const leastWinograd = 256 * 256;
-/** And up to which it is taken: the transformed weights are 16 numbers for 9, and loading works them out. */
-const mostWinograd = 1920 * 640;
+const leastProduct = 256 * 256;
+/**
+ * And up to which it is taken: transformed weights are 16 numbers for 9, which loading works out (Stable Diffusion 1.5: 107 MiB
+ * more of the U-Net, 113 MiB of the VAE).
+ */
+const mostProduct = 1920 * 640;
 
 /** Whether a 3×3 convolution is run by Winograd's algorithm, and its weights are packed for that: see ops/winograd.ts. */
 export function takesWinograd(parameter: Parameter, target: Target): boolean {
   const { layout, shape: [out, inner] } = parameter;
-  return layout === "convolution" && packsPairs(parameter, target) && out % 8 === 0 &&
-    out * inner >= leastWinograd && out * inner <= mostWinograd;
+  // A workgroup has rows of one position only, and positions are multiples of 32 rows.
+  return layout === "convolution" && packsPairs(parameter, target) && target.subgroupSize <= 32 && out % 8 === 0 &&
+    out * inner >= leastProduct && out * inner <= mostProduct;
 }
 
 /** What a binding of a kernel is given; undefined binds a few zeros, for kernels that then do not read it. */
@@ -143,7 +147,7 @@ export interface Recording {
   workgroups: readonly number[];
   /** Iterations of all loops of one invocation together: a software driver stops silently at 65,535. */
   loops?: number;
-  /** Multiplications and additions of the formula, for profiles; left out where memory is what takes the time. */
+  /** Multiplications and additions that are run, for profiles; left out where memory is what takes the time. */
   flops?: number;
   /**
    * The dispatches that take this one's place after fusion, for an op of several kernels that fuses as a whole. They write

@@ -30,8 +30,11 @@ export function conv2d(
   const outHeight = Math.floor((fullHeight + padding + paddingAfter - kernelHeight) / stride) + 1;
   const outWidth = Math.floor((fullWidth + padding + paddingAfter - kernelWidth) / stride) + 1;
   const picture = { height, width, outHeight, outWidth, fullHeight, fullWidth };
-  const joins = wraps && padding + paddingAfter > 0;
+  const joins = Boolean(wraps) && padding + paddingAfter > 0;
   if (takesWinograd(weight, x.graph.target)) {
+    if (stride !== 1) {
+      throw new RangeError(`Cannot convolve with a stride of ${stride}: the weight is packed for a stride of 1`);
+    }
     return winograd(x, weight, bias, { ...picture, padding, wraps: joins });
   }
   const taps = kernelHeight * kernelWidth;

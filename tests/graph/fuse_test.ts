@@ -127,6 +127,21 @@ Deno.test("fusing twice changes nothing more", () => {
   strictEqual(once.length, 8);
 });
 
+Deno.test("a convolution of several kernels takes in what is added to it as a whole, and becomes its parts once", () => {
+  const graph = new Graph(softwareF16), x = graph.input("x", [2, 17, 15, 2048], "f16");
+  const residual = graph.input("residual", [2, 17, 15, 96], "f32");
+  const large = new Parameter([96, 2048, 3, 3], "convolution"), bias = new Parameter([96], "vector");
+  graph.keep("y", add(conv2d(x, large, bias, { padding: 1 }), residual));
+  strictEqual(graph.dispatches.length, 2);
+  fuse(graph);
+  const part = ["winograd_input", "matmul_texture f16", "winograd_output"];
+  deepStrictEqual(graph.dispatches.map(({ kernel }) => kernel.name), [...part, ...part]);
+  deepStrictEqual(graph.dispatches.map(({ constants }) => constants.RESIDUAL ?? 0), [0, 0, 1, 0, 0, 1]);
+  const once = [...graph.dispatches];
+  fuse(graph);
+  deepStrictEqual(graph.dispatches, once);
+});
+
 Deno.test("the sum's type, not the matmul's, is what the fused matmul writes", () => {
   const graph = new Graph(softwareF16), x = graph.input("x", [1, 4, 8], "f32");
   const h = linear(groupNorm(x, channels, channels, { groups: 2 }), weight); // f16, of f32

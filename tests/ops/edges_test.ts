@@ -7,6 +7,7 @@ import { groupNorm } from "../../src/ops/norm.ts";
 import { toPixels } from "../../src/ops/pixels.ts";
 import * as reference from "../reference/pixels.ts";
 import { map, tensor } from "../reference/tensor.ts";
+import { softwareF16 } from "../graph/targets.ts";
 import { target } from "./budget.ts";
 import { normals } from "./case.ts";
 import { run } from "./harness.ts";
@@ -56,6 +57,10 @@ Deno.test("ops refuse shapes that they cannot split, multiply or pack", () => {
   });
   throws(() => conv2d(input(1, 8, 8, 3), new Parameter([8, 4, 3, 3], "matmul"), undefined, { padding: 1 }), {
     message: "Cannot multiply [1, 8, 8, 3] by a weight [8, 4, 3, 3]: 3 is not 4",
+  });
+  const packed = new Parameter([256, 256, 3, 3], "convolution"), software = new Graph(softwareF16);
+  throws(() => conv2d(software.input("x", [1, 8, 8, 256], "f16"), packed, undefined, { stride: 2 }), {
+    message: "Cannot convolve with a stride of 2: the weight is packed for a stride of 1",
   });
   throws(() => toPixels(input(1, 8, 6, 3)), { message: "Cannot pack pixels: the width 6 is no multiple of 4" });
   deepStrictEqual(graph.dispatches, [], "and record nothing");

@@ -68,7 +68,8 @@ const winogradRounding = { f32: 1e-3, f16: 1e-3 };
 export const fusedWinogradTable: Table = {
   op: "conv2d() by Winograd's algorithm with what is added to it",
   bounds: winogradRounding,
-  cases: withSums([2, 5, 3, 256, 256], "convolution"),
+  // The second over two parts, the tile of large matmuls, and a last part that is not full.
+  cases: [...withSums([2, 5, 3, 256, 256], "convolution"), withSums([2, 17, 15, 2048, 96], "convolution")[3]],
 };
 
 function withSums([images, height, width, inner, out]: number[], layout: "matmul" | "convolution"): Case[] {
@@ -191,9 +192,8 @@ function winogradCase(x: Shape, out: number, options: ConvolutionOptions = {}, d
 }
 
 /**
- * 3×3 convolutions by Winograd's algorithm where the target takes it, of few pixels: one, odd sizes, edges that join, an
- * enlargement, a band's window without padding, more tiles than a part, and
- * images that share one.
+ * 3×3 convolutions by Winograd's algorithm where the target takes it: one pixel, odd sizes, edges that join, an enlargement,
+ * a band's window without padding, more tiles than a part and images that share one.
  */
 export const winogradTable: Table = {
   op: "conv2d() by Winograd's algorithm",
