@@ -61,7 +61,7 @@ function limitMemory({ gpu, memory }: Device, capacity: number): () => number {
   gpu.createTexture = (descriptor) => {
     const [width, height = 1] = descriptor.size as number[];
     if (memory.used + 16 * width * height <= capacity) return texture(descriptor);
-    return refuse(() => texture({ ...descriptor, size: [2 ** 20, 1] }));
+    return refuse(() => texture({ ...descriptor, mipLevelCount: 99 }));
   };
   gpu.popErrorScope = () => {
     if (!isRefused) return pop();
