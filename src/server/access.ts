@@ -27,7 +27,7 @@ export interface Answered {
   job?: Job;
 }
 
-/** Tells `told` of every request; nothing waits for that. */
+/** Tells `told` of every request; nothing waits for that. The body that HEAD does not send is given up. */
 export function observeRequests(told: (c: Context<Env>, answered: Answered) => void): MiddlewareHandler<Env> {
   return async (c, next) => {
     const began = performance.now();
@@ -35,7 +35,10 @@ export function observeRequests(told: (c: Context<Env>, answered: Answered) => v
     const { body } = c.res, route = routePath(c);
     const answered = (end: BodyEnd) =>
       told(c, { ...outcomeOf(c, end), route: nameOf(route), ms: performance.now() - began });
-    if (body instanceof PiecesBody) body.ended.then(answered);
+    if (c.req.raw.method === "HEAD") { // Hono answers with the head of what GET does, and leaves its body unread
+      await body?.cancel();
+      answered({ how: "sent" });
+    } else if (body instanceof PiecesBody) body.ended.then(answered);
     else answered({ how: "sent" });
   };
 }

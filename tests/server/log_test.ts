@@ -135,6 +135,32 @@ Deno.test("a client that leaves is 499, before its answer and in the middle of i
   ]);
 });
 
+Deno.test("HEAD of a job's picture and events is answered and logged once, and keeps nothing longer than its time", async () => {
+  let now = Date.now();
+  using server = logged({ results: { ttlMs: 60_000, now: () => now } });
+  const { links } = await (await server.send("POST", "/v1/jobs", { prompt: "x" })).json();
+  const live = server.send("HEAD", links.events); // while it runs, too
+  (await server.engine.next()).run();
+  await (await live).bytes();
+  await moment();
+  server.records.length = 0;
+  const paths = [`${links.self}/image/0`, `${links.self}/image/0?format=webp`, links.events];
+  for (const path of paths) {
+    const response = await server.send("HEAD", path);
+    assert.deepEqual([response.status, (await response.bytes()).length], [200, 0], path);
+  }
+  await moment();
+  assert.deepEqual(
+    server.records.map(({ method, path, status, code }) => [method, path, status, code]),
+    paths.map((path) => ["HEAD", path.split("?")[0], 200, undefined]),
+  );
+  const ask = async () => (await (await server.send("GET", links.self)).json()).links.images.length;
+  assert.equal(await ask(), 1);
+  now += 61_000;
+  assert.equal(await ask(), 0, "its pictures are gone");
+  assert.equal((await server.send("GET", links.events)).status, 410);
+});
+
 Deno.test("a request id that is none is replaced by one that is", async () => {
   using server = logged();
   for (const wrong of ["a b", "x".repeat(300), "<script>"]) {
