@@ -42,11 +42,11 @@ export class Component<Network extends Module = Module> extends Resident {
    */
   async load({ more = 0, needed = [] }: { more?: number; needed?: readonly Resident[] } = {}): Promise<void> {
     if (this.#weights) return this.use();
-    const { device, target, residency } = this.#backend;
+    const { device, target, residency, alive } = this.#backend;
     const freed = residency.makeRoom(this.name, this.size + Math.max(more, this.staging), [this, ...needed]);
     if (freed) await device.idle(); // until then WebGPU keeps what was destroyed
     using tensors = this.#open();
-    this.#weights = await loadWeights(device, target, this.network, tensors);
+    this.#weights = await loadWeights(device, target, this.network, tensors, { alive });
     this.arrive();
   }
 

@@ -36,6 +36,8 @@ export interface EngineConfig {
   /** Where further models are looked up by name. */
   homes?: ModelHomes;
   log(line: string): void;
+  /** Hears now and then, where something takes long, that all goes well. */
+  alive?: () => void;
 }
 
 type Size = { height: number; width: number };
@@ -67,7 +69,7 @@ export class Engine implements Disposable {
 
   /** Opens the device and the model, and makes first pictures of one step, which load its weights and compile every kernel. */
   static async open(config: EngineConfig): Promise<Engine> {
-    const { model: path, vae, gpu, precision, warm = true, log } = config;
+    const { model: path, vae, gpu, precision, warm = true, log, alive } = config;
     const timing: Record<string, number> = {};
     let mark = performance.now();
     const lap = (stage: string) => {
@@ -79,7 +81,10 @@ export class Engine implements Disposable {
     const device = stack.use(await openDevice({ gpu }));
     lap("device");
     const budget = config.budget ?? defaultBudget(device, config.hostBytes);
-    const backend = createBackend(device, precision ?? (device.f16 && !device.software ? "f16" : "f32"), { budget });
+    const backend = createBackend(device, precision ?? (device.f16 && !device.software ? "f16" : "f32"), {
+      budget,
+      alive,
+    });
     const model = stack.use(
       ServedModel.open(backend, path, { folder, embeddings: embeddingFolders(path, config.homes), log }),
     );

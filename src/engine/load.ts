@@ -65,7 +65,8 @@ interface Match {
 }
 
 /**
- * Uploads the tensor of every parameter of `module`.
+ * Uploads the tensor of every parameter of `module`. `alive` is called whenever a batch is on its way: a slow disk is no
+ * device that hangs.
  * @throws {WeightsError} when names, shapes or dtypes of the file are not the model's, listing them.
  */
 export async function loadWeights(
@@ -73,12 +74,13 @@ export async function loadWeights(
   target: Target,
   module: Module,
   tensors: ComponentTensors,
+  { alive }: { alive?: () => void } = {},
 ): Promise<Weights> {
   const matches = matchTensors(module, tensors);
   const weights = new Weights(device);
   try {
     const staging = stagingOf(module, target);
-    using uploader = new Uploader(device, staging);
+    using uploader = new Uploader(device, staging, { alive });
     for (const { path, parameter, dtype } of matches) {
       if (parameter.layout === "vector") {
         const buffer = bufferOf(device, parameterBytes(parameter, target), weights, path);

@@ -22,15 +22,20 @@ export interface Backend {
   precision: Precision;
   /** What is on the device, and what has to go when there is no more room. */
   residency: Residency;
-  /** Called between runs of what may take long without an event of its job: all goes well. */
+  /** Called in between where something may take long without an event of its job: all goes well. */
   alive: () => void;
 }
 
 /**
- * How kernels are chosen on `device` for a precision, and how many bytes of its memory may be used at once.
+ * How kernels are chosen on `device` for a precision, how many bytes of its memory may be used at once, and who hears that
+ * all goes well.
  * @throws {Error} when the device cannot store f16 and the precision asks for it.
  */
-export function createBackend(device: Device, precision: Precision, { budget = Infinity } = {}): Backend {
+export function createBackend(
+  device: Device,
+  precision: Precision,
+  { budget = Infinity, alive = () => {} } = {},
+): Backend {
   if (precision === "f16" && !device.f16) throw new Error(`${device.name} has no shader-f16: use precision f32`);
   const { subgroupSize, weightStorage } = device;
   const target: Target = {
@@ -42,7 +47,7 @@ export function createBackend(device: Device, precision: Precision, { budget = I
     maxBytes: device.maxBinding,
   };
   const residency = new Residency(device.memory, budget);
-  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision }, residency, alive: () => {} };
+  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision }, residency, alive };
 }
 
 /** Takes what is worth telling whoever runs this, a line at a time. */

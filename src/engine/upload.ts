@@ -50,6 +50,7 @@ export interface Packing {
 export class Uploader implements Disposable {
   readonly #device: Device;
   readonly #copies: number;
+  readonly #alive: () => void;
   readonly #staging: GPUBuffer;
   readonly #shapes: GPUBuffer;
   readonly #packed: Uint32Array<ArrayBuffer>;
@@ -66,9 +67,11 @@ export class Uploader implements Disposable {
   /** Packings of one batch; each has its Shape in 256 bytes, the largest alignment any device asks for. */
   static readonly batch = 64;
 
-  constructor(device: Device, { size, packed, copies }: Staging) {
+  /** `alive` is called whenever a batch is submitted. */
+  constructor(device: Device, { size, packed, copies }: Staging, { alive = () => {} }: { alive?: () => void } = {}) {
     this.#device = device;
     this.#copies = copies;
+    this.#alive = alive;
     this.#packed = new Uint32Array(packed / 4); // its memory comes when it is written to
     const staged = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST, held = { copies: copies + packed };
     this.#staging = device.memory.buffer("staging", { label: "staging", size, usage: staged }, held);
@@ -148,6 +151,7 @@ export class Uploader implements Disposable {
     this.#packings = [];
     this.#submitted = this.#batch;
     this.#staged = this.#batch = 0;
+    this.#alive();
   }
 
   #encode(): GPUCommandBuffer {

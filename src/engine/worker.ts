@@ -52,9 +52,10 @@ async function start({ keepAlive: wanted = Infinity, ...options }: StartOptions)
   const log = (message: string) => scope.postMessage({ type: "log", message });
   keepAlive = wanted;
   try {
-    engine = await Engine.open({ ...options, log });
+    // While it starts, too: that has a time of its own where another Worker failed before.
+    const alive = () => scope.postMessage({ type: "alive" });
+    engine = await Engine.open({ ...options, log, alive });
     engine.backend.residency.changed = report;
-    engine.backend.alive = () => scope.postMessage({ type: "alive" });
     report();
     rest(keepAlive);
     engine.device.lost.then((error) => scope.postMessage({ type: "lost", error: failure(error) }));

@@ -3,11 +3,15 @@ import { fileURLToPath } from "node:url";
 import { Engine, type Progress } from "../../src/engine/engine.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
 
+/** How often the engine has said that all goes well. */
+let alive = 0;
 const engine = await Engine.open({
   model: fileURLToPath(new URL("../../weights/tiny", import.meta.url)),
   precision: "f32",
   log: () => {},
+  alive: () => alive++,
 });
+const aliveAtStart = alive;
 Deno.test.afterAll(() => engine[Symbol.dispose]());
 
 const request: GenerateRequest = {
@@ -67,6 +71,17 @@ Deno.test("a job is started, then steps, then rows, then done", async () => {
       [2, 2],
     ],
   );
+});
+
+Deno.test("weights on their way to the device are news, at the start and when they are brought back", async () => {
+  ok(aliveAtStart >= 3, `${aliveAtStart} times for three components`);
+  await run();
+  const before = alive;
+  await run();
+  const text = alive - before; // between runs of the text encoder
+  engine.unload();
+  await run();
+  ok(alive - before - 2 * text >= 3, `${alive - before - 2 * text} times for three components`);
 });
 
 Deno.test("every stage is told of, those of a picture before its rows, with the time it took here and on the GPU", async () => {

@@ -53,11 +53,12 @@ async function load(
   parameters: Record<string, Parameter>,
   tensors: Record<string, TensorData>,
   options = target,
+  alive?: () => void,
 ): Promise<Weights> {
   const path = join(folder, `${files++}.safetensors`);
   writeSafetensors(path, new Map(Object.entries(tensors)));
   using component = openComponent([path]);
-  return await loadWeights(device, options, new Layer(parameters), component);
+  return await loadWeights(device, options, new Layer(parameters), component, { alive });
 }
 
 /** What a parameter's buffer or texture holds, texels row by row. */
@@ -290,7 +291,9 @@ Deno.test("four rows, or one vector, that are larger than what is staged at once
       { dtype: "f32", shape, data: Float32Array.from({ length: elements(shape) }, (_, i) => value(i)) } as const,
     ]),
   );
-  using _weights = await load(parameters, tensors);
+  let alive = 0;
+  using _weights = await load(parameters, tensors, target, () => alive++);
+  ok(alive >= 2, "said between batches, of which there are 40 MiB");
   const [out, inner] = shapes.weight, weight = await contents(parameters.weight, "f32", inner * 8);
   for (const [i, found] of weight.entries()) {
     const row = i % 8, column = Math.floor(i / 8);
