@@ -26,7 +26,7 @@ export type { JobProgress } from "./job_stream.ts";
 export class EngineError extends Error {
   override name = "EngineError";
   constructor(
-    readonly code: EngineFailure["code"] | "device_hung" | "engine_failed",
+    readonly code: EngineFailure["code"] | Exclude<Fault, "device_lost"> | "engine_failed",
     message: string,
     readonly field?: string,
   ) {
@@ -302,7 +302,7 @@ class WorkerEngine implements Engine {
   }
 
   #crashed(message: string): void {
-    this.#fault("worker_crashed", new EngineError("internal", message));
+    this.#fault("worker_crashed", new EngineError("worker_crashed", message));
   }
 
   /** The Worker is of no use any more. The job that it ran is to be begun again, unless that was tried before. */

@@ -40,9 +40,12 @@ const engineStatus: Record<EngineError["code"], number> = {
   internal: 500,
   device_lost: 503,
   device_hung: 503,
+  worker_crashed: 503,
   out_of_memory: 503,
   engine_failed: 503,
 };
+/** Codes of what ended the device or the Worker. */
+const fatalCodes: readonly EngineError["code"][] = ["device_lost", "device_hung", "worker_crashed"];
 /** Fields whose value names something: an unknown name is something that is not found. */
 const namingFields = ["model", "sampler", "scheduler", "sampler_name", "sd_model_checkpoint"];
 /** Logged for a client that left; nobody reads the answer. */
@@ -146,8 +149,8 @@ function answerTo(error: unknown): Answer {
   }
   if (error instanceof EngineError) {
     const status = engineStatus[error.code], headers = status === 503 ? retryAfter(10_000) : {};
-    // The request was tried twice already, and ended the device each time: clients are not to send it on their own.
-    if (error.code === "device_lost" || error.code === "device_hung") headers["x-should-retry"] = "false";
+    // The request was tried twice already, and ended the device or the Worker each time: clients are not to send it on their own.
+    if (fatalCodes.includes(error.code)) headers["x-should-retry"] = "false";
     return { status, code: error.code, message, param: error.field, headers };
   }
   if (error.name === "AbortError") return { status: clientLeft, code: "client_left", message };

@@ -67,15 +67,18 @@ Deno.test("a job that the Worker begins again for want of memory tells each of i
   assert.deepEqual([engine.faults.out_of_memory, engine.faults.retries, engine.faults.recoveries], [1, 1, 0]);
 });
 
-Deno.test("a job that ends the device twice fails and is not begun a third time, and the next one is made", async () => {
-  using engine = await start();
-  const [poison, next] = [run(engine, "lose 3 always"), run(engine, "finish")];
-  const error = await failureOf(poison);
-  assert.equal(error.code, "device_lost");
-  assert.match(error.message, /^It fell off, twice with this job, .+ would do$/);
-  assert.equal((await Array.fromAsync(next)).at(-1)!.type, "done");
-  assert.deepEqual([engine.faults.device_lost, engine.faults.recoveries, engine.faults.retries], [2, 2, 1]);
-});
+for (const [what, kind] of [["lose", "device_lost"], ["crash", "worker_crashed"]] as const) {
+  Deno.test(`a job that fails twice with ${kind} is not begun a third time, and the next one is made`, async () => {
+    using engine = await start();
+    const [poison, next] = [run(engine, `${what} 3 always`), run(engine, "finish")];
+    const error = await failureOf(poison);
+    assert.equal(error.code, kind);
+    assert.match(error.message, /^(It fell off|The engine's Worker failed: .+), twice with this job, .+ would do$/);
+    assert.equal((await Array.fromAsync(next)).at(-1)!.type, "done");
+    while (engine.status.state !== "ready") await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.deepEqual([engine.faults[kind], engine.faults.recoveries, engine.faults.retries], [2, 2, 1]);
+  });
+}
 
 Deno.test("while it recovers an engine says so, takes jobs, and lets those go that nobody wants", async () => {
   using engine = await start({ model: "slow", backoffMs: 100 }); // two starts in vain

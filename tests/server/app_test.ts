@@ -149,7 +149,7 @@ Deno.test("a job ends for the queue when the engine is done, though its client h
 for (
   const [code, status] of [
     ...[["invalid_request", 400], ["internal", 500], ["device_lost", 503], ["device_hung", 503]] as const,
-    ...[["out_of_memory", 503], ["engine_failed", 503]] as const,
+    ...[["worker_crashed", 503], ["out_of_memory", 503], ["engine_failed", 503]] as const,
   ]
 ) {
   Deno.test(`a job that fails with ${code} before its first rows is answered with ${status}`, async () => {
@@ -160,8 +160,9 @@ for (
     job.fail({ code, message: "Cannot go on: it is Tuesday" });
     const response = await answer;
     assert.equal(response.headers.has("retry-after"), status === 503);
-    // What ended the device twice is not to be sent again by a client on its own.
-    assert.equal(response.headers.get("x-should-retry"), code.startsWith("device") ? "false" : null);
+    // What ended the device or the Worker twice is not to be sent again by a client on its own.
+    const isFatal = code.startsWith("device") || code === "worker_crashed";
+    assert.equal(response.headers.get("x-should-retry"), isFatal ? "false" : null);
     assert.ok(response.headers.get("x-request-id"));
     assert.deepEqual(await errorOf(response), {
       status,
