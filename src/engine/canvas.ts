@@ -165,7 +165,7 @@ class State extends Resident {
   #buffers: Record<string, GPUBuffer> = {};
 
   constructor(name: string, readonly model: StableDiffusion, sizes: Record<string, number>) {
-    super(name, model.backend.residency);
+    super("state", name, model.backend.residency);
     this.#sizes = sizes;
   }
 
@@ -202,7 +202,7 @@ class Stage extends Resident {
 
   constructor(name: string, model: StableDiffusion, states: readonly State[], recorder: Recorder) {
     const component = recorder.network && model.components[recorder.network];
-    super(name, model.backend.residency, component ? [...states, component] : [...states]);
+    super("plan", name, model.backend.residency, component ? [...states, component] : [...states]);
     [this.#model, this.#states, this.#recorder, this.#component] = [model, states, recorder, component];
   }
 

@@ -3,19 +3,32 @@ import type { ComponentTensors } from "../checkpoint/component.ts";
 import type { Module } from "../nn/module.ts";
 import { checkWeights, loadWeights, stagedBytes } from "./load.ts";
 import type { Backend } from "./model.ts";
-import { Resident } from "./residency.ts";
+import { Resident, type ResidentKind } from "./residency.ts";
 import { type Weights, weightsBytes } from "./weights.ts";
+
+/** Whose weights they are. */
+export type ComponentKind = Exclude<ResidentKind, "plan" | "state">;
 
 export class Component<Network extends Module = Module> extends Resident {
   /** Bytes that its weights take on the device. */
   readonly size: number;
+  readonly network: Network;
   readonly #backend: Backend;
   readonly #open: () => ComponentTensors;
   #weights?: Weights;
 
   /** `open` opens the tensors of `network`; they are closed again once they are read. Nothing is read here. */
-  constructor(name: string, backend: Backend, readonly network: Network, open: () => ComponentTensors) {
-    super(name, backend.residency);
+  constructor(
+    kind: ComponentKind,
+    { name, backend, network, open }: {
+      name: string;
+      backend: Backend;
+      network: Network;
+      open: () => ComponentTensors;
+    },
+  ) {
+    super(kind, name, backend.residency);
+    this.network = network;
     this.#backend = backend;
     this.#open = open;
     this.size = weightsBytes(network, backend.target);

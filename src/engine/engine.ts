@@ -118,7 +118,7 @@ export class Engine implements Disposable {
   get memory(): MemoryReport {
     const { memory, budget, residents, evictions } = this.backend.residency;
     const { used, peak, bytes } = memory;
-    const list = Array.from(residents, ({ name, bytes }) => ({ name, bytes }));
+    const list = Array.from(residents, ({ kind, name, bytes }) => ({ kind, name, bytes }));
     return { budget: Number.isFinite(budget) ? budget : undefined, used, peak, bytes, residents: list, evictions };
   }
 

@@ -8,7 +8,7 @@ import { UNet2DConditionModel } from "../models/unet/unet.ts";
 import { AutoencoderKL } from "../models/vae/autoencoder.ts";
 import { readVAEConfig } from "../models/vae/config.ts";
 import type { Module } from "../nn/module.ts";
-import { Component } from "./component.ts";
+import { Component, type ComponentKind } from "./component.ts";
 import type { Precision } from "./protocol.ts";
 import { Residency } from "./residency.ts";
 
@@ -57,8 +57,9 @@ type Log = (line: string) => void;
 export function openComponent<Network extends Module>(
   backend: Backend,
   folder: ModelFolder,
-  { component: name, model, log = () => {}, create }: {
+  { component: name, kind, model, log = () => {}, create }: {
     component: string;
+    kind: ComponentKind;
     /** What the model is called where components are listed. */
     model: string;
     log?: Log;
@@ -67,14 +68,15 @@ export function openComponent<Network extends Module>(
 ): Component<Network> {
   const component = folder.component(name);
   let isTold = false;
-  return new Component(`${model} ${name}`, backend, create(component.config), () => {
+  const open = () => {
     const tensors = component.tensors();
     for (const { path, kind, reason } of isTold ? [] : tensors.files) {
       if (kind === "read") log(`${path} is read in pieces, not mapped: ${reason}`);
     }
     isTold = true;
     return tensors;
-  });
+  };
+  return new Component(kind, { name: `${model} ${name}`, backend, network: create(component.config), open });
 }
 
 /** The components of a Stable Diffusion model. */
@@ -114,8 +116,8 @@ export function openStableDiffusion(
   folder: ModelFolder,
   { name, log }: { name: string; log?: Log },
 ): StableDiffusion {
-  const open = <Network extends Module>(component: string, create: (config: Json) => Network) =>
-    openComponent(backend, folder, { component, model: name, log, create });
+  const open = <Network extends Module>(component: ComponentKind, create: (config: Json) => Network) =>
+    openComponent(backend, folder, { component, kind: component, model: name, log, create });
   const components = {
     textEncoder: open("text_encoder", (config) => new CLIPTextModel(readTextConfig(config))),
     unet: open("unet", (config) => new UNet2DConditionModel(readUNetConfig(config))),

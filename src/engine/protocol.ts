@@ -1,6 +1,7 @@
 /** The messages between the server's thread and the Worker that owns the GPU, as two closed unions. */
 import type { MemoryKind } from "../gpu/memory.ts";
 import type { GenerateRequest } from "./request.ts";
+import type { ResidentKind } from "./residency.ts";
 
 /** The arithmetic of activations: what tensors are stored in between kernels. Sums are f32 in both. */
 export type Precision = "f32" | "f16";
@@ -36,7 +37,7 @@ export interface MemoryReport {
   peak: number;
   bytes: Readonly<Record<MemoryKind, number>>;
   /** Components, plans and states that are on the device, least recently used first. */
-  residents: { name: string; bytes: number }[];
+  residents: { kind: ResidentKind; name: string; bytes: number }[];
   /** How often something was given up to make room. */
   evictions: number;
 }

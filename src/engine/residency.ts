@@ -18,12 +18,17 @@ export function overBudget(bytes: number, budget: number): string {
   return `needs ${formatBytes(bytes)} of device memory, and MEMORY_BUDGET is ${formatBytes(budget)}`;
 }
 
+/** What residents there are: weights by the component, plans, and states that plans share. */
+export const residentKinds = ["text_encoder", "unet", "vae", "plan", "state"] as const;
+export type ResidentKind = typeof residentKinds[number];
+
 /** Device memory that can be given up and had again: a component's weights, a stage's plan, a size's state. */
 export abstract class Resident {
   /** What is made from this and cannot be without it. */
   readonly #dependents = new Set<Resident>();
 
   constructor(
+    readonly kind: ResidentKind,
     readonly name: string,
     protected readonly residency: Residency,
     private readonly needs: Resident[] = [],

@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../checkpoint/error.ts";
 import { type Json, type ModelFolder, openFolder } from "../checkpoint/folder.ts";
-import type { Component } from "../engine/component.ts";
+import type { Component, ComponentKind } from "../engine/component.ts";
 import { type Backend, openComponent, StableDiffusion } from "../engine/model.ts";
 import { Pipeline } from "../engine/pipeline.ts";
 import { CLIPTextModel, readTextConfig } from "../models/clip/text_model.ts";
@@ -112,7 +112,7 @@ export class LoadedModel implements Disposable {
   }
 
   #textEncoder(name: string): Component<CLIPTextModel> {
-    return this.#component(name, (config) => new CLIPTextModel(readTextConfig(config, name)));
+    return this.#component("text_encoder", (config) => new CLIPTextModel(readTextConfig(config, name)), name);
   }
 
   #unet(): Component<UNet2DConditionModel> {
@@ -123,10 +123,20 @@ export class LoadedModel implements Disposable {
     return this.#component("vae", (config) => new AutoencoderKL(readVAEConfig(config)));
   }
 
-  #component<Network extends Module>(name: string, create: (config: Json) => Network): Component<Network> {
+  /** `name` is the component's folder. */
+  #component<Network extends Module>(
+    kind: ComponentKind,
+    create: (config: Json) => Network,
+    name: string = kind,
+  ): Component<Network> {
     let component = this.#components.get(name) as Component<Network> | undefined;
     if (!component) {
-      component = openComponent(this.backend, this.folder, { component: name, model: basename(this.path), create });
+      component = openComponent(this.backend, this.folder, {
+        component: name,
+        kind,
+        model: basename(this.path),
+        create,
+      });
       this.#components.set(name, component);
     }
     return component;

@@ -2,6 +2,7 @@
 import process from "node:process";
 import type { FaultCounts } from "../engine/client.ts";
 import type { EngineInfo, MemoryReport } from "../engine/protocol.ts";
+import { residentKinds } from "../engine/residency.ts";
 import { version } from "../engine/version.ts";
 import { type Family, type Labels, textOf } from "./instruments.ts";
 
@@ -77,9 +78,12 @@ function familiesOf({ ready, queue, jobs, info, memory, faults, residentBytes }:
   families.push(gauge("sd_device_memory_peak_bytes", "The most device memory there was in use at once.", peak));
   families.push({
     name: "sd_resident_bytes",
-    help: "Components, plans and states on the device.",
+    help: "Weights by component, plans and states on the device; /health/ready has them one by one.",
     type: "gauge",
-    samples: residents.map(({ name, bytes }) => ({ labels: { name }, value: bytes })),
+    samples: residentKinds.map((kind) => {
+      const value = residents.reduce((sum, one) => one.kind === kind ? sum + one.bytes : sum, 0);
+      return { labels: { kind }, value };
+    }),
   });
   families.push(counter("sd_evictions_total", "How often something was given up to make room.", evictions));
   return families;

@@ -30,13 +30,13 @@ function stableDiffusion15(backend: Backend): StableDiffusion {
     attention_head_dim: 8,
   }));
   const vae = new AutoencoderKL(readVAEConfig({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 }));
-  const without = (): never => {
+  const open = (): never => {
     throw new Error("There are no weights");
   };
   return new StableDiffusion("sd15", backend, {
-    textEncoder: new Component("text_encoder", backend, textEncoder, without),
-    unet: new Component("unet", backend, unet, without),
-    vae: new Component("vae", backend, vae, without),
+    textEncoder: new Component("text_encoder", { name: "text_encoder", backend, network: textEncoder, open }),
+    unet: new Component("unet", { name: "unet", backend, network: unet, open }),
+    vae: new Component("vae", { name: "vae", backend, network: vae, open }),
   });
 }
 

@@ -70,7 +70,7 @@ const memory = {
   used: 6,
   peak: 9,
   bytes: { weights: 1, slots: 2, named: 3, staging: 0 },
-  residents: [{ name: 'tiny "unet"', bytes: 1 }],
+  residents: [{ kind: "unet" as const, name: "tiny unet", bytes: 1 }],
   evictions: 4,
 };
 

@@ -9,7 +9,10 @@ const memory = {
   used: 6,
   peak: 9,
   bytes: { weights: 1, slots: 2, named: 3, staging: 0 },
-  residents: [{ name: 'tiny "unet"', bytes: 1 }],
+  residents: [
+    { kind: "unet" as const, name: "tiny unet", bytes: 1 },
+    ...[64, 72, 80].map((side) => ({ kind: "plan" as const, name: `tiny decode, ${side}x${side}`, bytes: side })),
+  ],
   evictions: 4,
 };
 
@@ -43,11 +46,13 @@ async function scrape({ send }: ReturnType<typeof serve>) {
   assert.equal(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
   const families = readExposition(await response.text());
   const samples = [...families.values()].flatMap(({ samples }) => samples);
-  return (name: string, labels: Record<string, string> = {}) => {
+  const value = (name: string, labels: Record<string, string> = {}) => {
     return samples.find((one) => {
       return one.name === name && Object.entries(labels).every(([key, value]) => one.labels[key] === value);
     })?.value;
   };
+  const all = (name: string) => samples.filter((one) => one.name === name).map(({ labels, value }) => [labels, value]);
+  return Object.assign(value, { all });
 }
 
 Deno.test("/metrics tells of the device's memory by kind and component, and of the process", async () => {
@@ -64,7 +69,8 @@ Deno.test("/metrics tells of the device's memory by kind and component, and of t
   assert.equal(value("sd_device_memory_bytes", { kind: "named" }), 3);
   assert.equal(value("sd_device_memory_budget_bytes"), 2 ** 31);
   assert.equal(value("sd_device_memory_peak_bytes"), 9);
-  assert.equal(value("sd_resident_bytes", { name: 'tiny "unet"' }), 1);
+  const kinds = { text_encoder: 0, unet: 1, vae: 0, plan: 64 + 72 + 80, state: 0 };
+  assert.deepEqual(value.all("sd_resident_bytes"), Object.entries(kinds).map(([kind, bytes]) => [{ kind }, bytes]));
   assert.equal(value("sd_evictions_total"), 4);
   assert.equal(value("sd_queue_capacity"), 8);
   assert.equal(value("sd_adapter_info", { name: "llvmpipe", software: "true", precision: "f32" }), 1);
