@@ -6,7 +6,7 @@ import { answerWith } from "./answer/mod.ts";
 import { checkCount, previewsIn } from "./delivery.ts";
 import { cacheHeaders, etagOf, matches } from "./etag.ts";
 import { resumeEvents } from "./job_routes.ts";
-import { readOrder } from "./order.ts";
+import { readRequest } from "./order.ts";
 import { type Env, notAllowed, submit, type Surface, weightsOf } from "./surface.ts";
 
 /** The route of `/generate`. */
@@ -16,8 +16,14 @@ export function generateRoutes(surface: Surface): Hono<Env> {
   app.on(["GET", "POST"], "/", async (c) => {
     // Hono answers HEAD as it answers GET; a picture nobody receives is not worth its time.
     if (c.req.raw.method === "HEAD") throw notAllowed(c.req.path, "HEAD", "GET, POST");
-    const { order, delivery, info, fields } = await readOrder(c, surface);
+    const { delivery, info, fields, release, ...request } = await readRequest(c, surface);
     try {
+      const resumed = delivery.format === "sse" ? eventsOfBefore(c, surface) : undefined;
+      if (resumed) {
+        release();
+        return resumed;
+      }
+      const order = await request.order();
       checkCount(pictureCount(order.parsed.request), delivery);
       // What is at an address may be another picture tomorrow.
       const etag = c.req.method === "GET" && !fileFields.some((name) => isAddress(`${fields.get(name)}`))
@@ -25,20 +31,15 @@ export function generateRoutes(surface: Surface): Hono<Env> {
         : undefined;
       const headers = etag ? cacheHeaders(etag, { shared: surface.open }) : { "cache-control": "no-store" };
       if (etag && matches(c.req.header("if-none-match"), etag)) {
-        order.release!();
+        release();
         return new Response(null, { status: 304, headers });
-      }
-      const resumed = delivery.format === "sse" ? eventsOfBefore(c, surface) : undefined;
-      if (resumed) {
-        order.release!();
-        return resumed;
       }
       const job = submit(c, surface, order, info);
       const { ignored } = order.parsed;
       const wanted = { ...delivery, previews: previewsIn(fields) };
       return await answerWith(job, wanted, { signal: c.req.raw.signal, info, writer, ignored, headers });
     } catch (error) {
-      order.release!();
+      release();
       throw error;
     }
   });

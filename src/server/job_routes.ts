@@ -7,7 +7,7 @@ import { eventAfter, newsEvents } from "./answer/news.ts";
 import { fileFormats, takeDelivery } from "./delivery.ts";
 import { errorBody } from "./errors.ts";
 import { expired, type Job } from "./job.ts";
-import { readOrder } from "./order.ts";
+import { readRequest } from "./order.ts";
 import { Refusal } from "./refusal.ts";
 import { type Env, notAllowed, readyInfo, submit, type Surface } from "./surface.ts";
 
@@ -17,8 +17,9 @@ export function jobRoutes(surface: Surface): Hono<Env> {
   const app = new Hono<Env>();
 
   app.post("/", async (c) => {
-    const { order, info } = await readOrder(c, surface);
+    const { info, release, ...request } = await readRequest(c, surface);
     try {
+      const order = await request.order();
       const job = submit(c, surface, { ...order, detached: true }, info);
       return c.json(viewOf(job), 202, {
         location: linksOf(job).self,
@@ -27,7 +28,7 @@ export function jobRoutes(surface: Surface): Hono<Env> {
         ...(order.parsed.ignored.length > 0 && { "x-ignored-fields": headerOf(order.parsed.ignored) }),
       });
     } catch (error) {
-      order.release!();
+      release();
       throw error;
     }
   });

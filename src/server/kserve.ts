@@ -76,8 +76,8 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
     try {
       const translation = translate(read.inputs);
       translation.set("model", name);
+      const idempotency = idempotencyOf(c, translation.fields); // before addresses become pictures
       const { parsed, info } = await translation.parse(surface, { grow: read.grow, signal: c.req.raw.signal });
-      const idempotency = idempotencyOf(c, translation.fields);
       const job = submit(c, surface, { parsed, idempotency, release, tag: "kserve" }, info);
       const leave = job.watch(c.req.raw.signal);
       try {

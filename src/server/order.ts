@@ -10,22 +10,24 @@ import { type Env, infoOf, readyInfo, type Surface } from "./surface.ts";
 /** Longest Idempotency-Key. */
 const longestKey = 255;
 
-/** A request that is understood, and not taken on yet. */
+/** A request that is read, and not understood yet. */
 export interface Reading {
-  order: Order;
   delivery: Delivery;
   info: EngineInfo;
   /** Every field by its name, as it was sent. */
   fields: ReadonlyMap<string, unknown>;
+  /** What the request orders, its pictures fetched where they are addresses. @throws Refusal or RequestError */
+  order: () => Promise<Order>;
+  /** Gives the body's share of the memory back, as the order's `release` does; to be called whatever happens. */
+  release: () => void;
 }
 
 /**
- * Reads a request of the native surface. Its body's share of the memory is given back by `order.release`, which is to be
- * called whatever happens.
+ * Reads a request of the native surface.
  *
  * @throws Refusal, RequestError or EngineError
  */
-export async function readOrder(c: Context<Env>, surface: Surface): Promise<Reading> {
+export async function readRequest(c: Context<Env>, surface: Surface): Promise<Reading> {
   readyInfo(surface.engine); // before a large body is read
   const upload = await surface.uploads.read(c.req.raw);
   const release = () => upload[Symbol.dispose]();
@@ -33,12 +35,14 @@ export async function readOrder(c: Context<Env>, surface: Surface): Promise<Read
     const fields = new Map(upload.fields);
     const delivery = takeDelivery(fields, c.req.header("accept") ?? null);
     const info = await infoOf(surface, fields);
-    await surface.remote?.fill(fields, { grow: upload.grow, signal: c.req.raw.signal });
-    const parsed = parseRequest(fields, info);
-    const idempotency = idempotencyOf(c, fields);
-    const { detach: detached, priority, timeoutMs } = delivery;
-    const order = { parsed, detached, priority, timeoutMs, idempotency, release };
-    return { order, delivery, info, fields: upload.fields };
+    const order = async () => {
+      const idempotency = idempotencyOf(c, fields); // before addresses become pictures
+      await surface.remote?.fill(fields, { grow: upload.grow, signal: c.req.raw.signal });
+      const parsed = parseRequest(fields, info);
+      const { detach: detached, priority, timeoutMs } = delivery;
+      return { parsed, detached, priority, timeoutMs, idempotency, release };
+    };
+    return { delivery, info, fields: upload.fields, order, release };
   } catch (error) {
     release();
     throw error;

@@ -1,12 +1,13 @@
 /** Which addresses are anybody's to reach: not this machine, not its network, and nothing that is set aside. */
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 
-/** IPv4 that is not global (IANA's registry of special purposes), multicast and what is reserved. */
+/** IPv4 that is not global (IANA's registry of special purposes), multicast, what is reserved, and a cloud's own. */
 const specialV4: [network: string, bits: number][] = [
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],
   ["100.64.0.0", 10], // shared by a provider's customers
   ["127.0.0.0", 8],
+  ["168.63.129.16", 32], // Azure's host answers its machines there
   ["169.254.0.0", 16], // link-local: clouds keep their metadata there
   ["172.16.0.0", 12],
   ["192.0.0.0", 24],

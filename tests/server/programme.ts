@@ -6,7 +6,7 @@ export const root: URL = new URL("../../", import.meta.url);
 const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root))) as { tasks: Record<string, string> };
 
 /** The flags that a task of the project's gives Deno for a module: tests start it with those very permissions. */
-function flagsFor(module: string): string[] {
+export function flagsFor(module: string): string[] {
   const task = Object.values(tasks).find((command) => command.endsWith(` ${module}`)) ?? assert.fail(module);
   return task.split(" ").slice(2, -1);
 }

@@ -3,7 +3,15 @@ import { isPublicAddress } from "../../src/server/public_address.ts";
 
 Deno.test("public addresses are those that anybody may reach", () => {
   for (
-    const address of ["1.1.1.1", "9.255.255.255", "100.63.255.255", "172.32.0.1", "192.167.255.255", "223.255.255.255"]
+    const address of [
+      "1.1.1.1",
+      "9.255.255.255",
+      "100.63.255.255",
+      "172.32.0.1",
+      "192.167.255.255",
+      "223.255.255.255",
+      "168.63.129.17",
+    ]
   ) {
     assert.ok(isPublicAddress(address), address);
   }
@@ -13,7 +21,16 @@ Deno.test("public addresses are those that anybody may reach", () => {
 });
 
 Deno.test("this machine, its network, clouds' metadata, and IPv4 within IPv6 are not public, nor is what is no address", () => {
-  const v4 = ["0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254"];
+  const v4 = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "100.64.0.1",
+    "127.0.0.1",
+    "127.255.255.254",
+    "169.254.169.254",
+    "168.63.129.16",
+  ];
   const more = ["172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1"];
   const rest = ["198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255"];
   const v6 = [

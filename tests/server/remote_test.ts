@@ -1,45 +1,10 @@
 import assert from "node:assert/strict";
-import { type Fetching, RemotePictures } from "../../src/server/remote.ts";
+import { RemotePictures } from "../../src/server/remote.ts";
+import { elsewhere, fetched, fetching, picture, png, raw } from "./elsewhere.ts";
 import { errorOf, serve } from "./serve.ts";
 
-const png = await Deno.readFile(new URL("../oracle/bad/pictures/ok_rgb.png", import.meta.url));
-
-/** A server on this machine, and what resolves names to it and lets it be reached, which else is not public. */
-function elsewhere(answer: (request: Request) => Response | Promise<Response>) {
-  const seen: string[] = [];
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-    seen.push(request.url);
-    return answer(request);
-  });
-  const { port } = server.addr;
-  const names: Record<string, string[]> = { "pictures.test": ["127.0.0.1"], "inside.test": ["127.0.0.1", "10.0.0.1"] };
-  const resolved: string[] = [];
-  const resolve = (name: string) => {
-    resolved.push(name);
-    return Promise.resolve(names[name] ?? [name]);
-  };
-  const allows = (address: string, to: number) => address === "127.0.0.1" && to === port;
-  return {
-    at: (path: string) => `http://pictures.test:${port}/${path}`,
-    port,
-    seen,
-    resolved,
-    options: { resolve, allows },
-    [Symbol.asyncDispose]: () => server.shutdown(),
-  };
-}
-
-const fetching: Fetching = { grow: () => {}, signal: new AbortController().signal };
-
-/** The picture at an address, as the field `init_image`. */
-async function fetched(remote: RemotePictures, address: string, how = fetching): Promise<unknown> {
-  const fields = new Map<string, unknown>([["init_image", address]]);
-  await remote.fill(fields, how);
-  return fields.get("init_image");
-}
-
 Deno.test("a picture is fetched from the address that was checked, by the name that was given", async () => {
-  await using there = elsewhere(() => new Response(png, { headers: { "content-type": "image/png" } }));
+  await using there = elsewhere(picture);
   const remote = new RemotePictures(there.options);
   let held = 0;
   assert.deepEqual(await fetched(remote, there.at("a.png?b"), { ...fetching, grow: (by) => void (held += by) }), png);
@@ -82,8 +47,14 @@ Deno.test("every redirect is checked anew, and there are five at most", async ()
   });
   const remote = new RemotePictures(there.options);
   assert.deepEqual(await fetched(remote, there.at("once")), png);
-  await assert.rejects(fetched(remote, there.at("inside")), /"http:\/\/10\.0\.0\.1\/" is not public/);
-  await assert.rejects(fetched(remote, there.at("scheme")), /is not of http or https/);
+  for (const [path, what] of [["inside", "is not public"], ["scheme", "is not of http or https"]]) {
+    // What is behind an address is not told: it may hold what only its server is to know.
+    const told = `Field init_image: the address "${there.at(path)}" redirects to one that ${what}`;
+    await assert.rejects(
+      fetched(remote, there.at(path)),
+      ({ message }: Error) => message.startsWith(told) && !/10\.0|passwd/.test(message),
+    );
+  }
   const before = there.seen.length;
   await assert.rejects(fetched(remote, there.at("loop")), /redirects more than 5 times/);
   assert.equal(there.seen.length - before, 6);
@@ -142,7 +113,7 @@ Deno.test("a client that leaves ends the fetching", async () => {
 });
 
 Deno.test("surfaces take addresses where they are allowed, name the field as their clients do, and refuse them elsewhere", async () => {
-  await using there = elsewhere(() => new Response(png, { headers: { "content-type": "image/png" } }));
+  await using there = elsewhere(picture);
   const asked: [path: string, field: string, body: (address: string) => unknown][] = [
     ["/generate", "init_image", (init_image) => ({ prompt: "x", init_image })],
     ["/sdapi/v1/img2img", "init_images", (address) => ({ init_images: [address], width: 64, height: 64 })],
@@ -179,4 +150,63 @@ Deno.test("surfaces take addresses where they are allowed, name the field as the
   );
   assert.equal(status, 400);
   assert.match(message, /is the address .*, the picture itself as base64, a data URL or an uploaded file would do$/);
+});
+
+Deno.test("an answer that breaks off is refused as the client's address, not as a fault of this server", async () => {
+  const broken = [
+    ["content-length: 100\r\n\r\nabc", "breaks off"],
+    ["transfer-encoding: chunked\r\n\r\n5\r\nabc", "breaks off"],
+    ["content-type: ima", "does not answer"],
+    ["connection: upgrade\r\nupgrade: other\r\n\r\n", "does not answer", "101 Switching Protocols"],
+  ];
+  for (const [rest, what, status = "200 OK"] of broken) {
+    await using there = raw(`HTTP/1.1 ${status}\r\n${rest}`);
+    using server = serve({ remote: new RemotePictures(there.options) });
+    const init_image = `http://pictures.test:${there.port}/a.png`;
+    const { message, param, ...error } = await errorOf(
+      await server.send("POST", "/generate", { prompt: "x", init_image }),
+    );
+    assert.deepEqual([error.status, param], [400, "init_image"]);
+    assert.equal(message, `Field init_image: the address "${init_image}" ${what}, that of a public picture would do`);
+    assert.equal(server.uploads.heldBytes, 0);
+  }
+});
+
+Deno.test("an Idempotency-Key stands for the address, whatever picture is there by now", async () => {
+  let count = 0;
+  // The same picture in files that differ: what follows the end of a PNG is nobody's.
+  await using there = elsewhere(() => new Response(new Blob([png, new Uint8Array(++count)])));
+  const bodies: [path: string, body: (address: string) => unknown][] = [
+    ["/generate", (init_image) => ({ prompt: "x", init_image })],
+    ["/v2/models/tiny/infer", (address) => ({
+      inputs: [["prompt", "x"], ["init_image", address]].map(([name, text]) => (
+        { name, datatype: "BYTES", shape: [1], data: [text] }
+      )),
+    })],
+  ];
+  for (const [path, body] of bodies) {
+    using server = serve({ remote: new RemotePictures(there.options) });
+    const ask = (name: string) =>
+      server.send("POST", path, body(there.at(name)), { headers: { "idempotency-key": "k" } });
+    const first = ask("a.png");
+    (await server.engine.next()).run();
+    const again = await ask("a.png");
+    assert.equal(again.status, 200, path);
+    assert.deepEqual(await again.bytes(), await (await first).bytes());
+    assert.equal((await errorOf(await ask("b.png"))).status, 422);
+    assert.equal(server.engine.jobs.length, 1);
+  }
+});
+
+Deno.test("a browser that connects again to a stream of events has nothing fetched again", async () => {
+  await using there = elsewhere(() => there.seen.length > 1 ? new Response(null, { status: 404 }) : picture());
+  using server = serve({ remote: new RemotePictures(there.options) });
+  const path = `/generate?prompt=x&detach=1&format=sse&init_image=${encodeURIComponent(there.at("a.png"))}`;
+  const answer = server.send("GET", path);
+  (await server.engine.next()).run();
+  const text = await (await answer).text();
+  const ids = [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id);
+  const again = await server.send("GET", path, undefined, { headers: { "last-event-id": ids[0] } });
+  assert.equal(await again.text(), text.slice(text.indexOf(`id: ${ids[1]}`)));
+  assert.deepEqual([there.seen.length, server.engine.jobs.length, server.uploads.heldBytes], [1, 1, 0]);
 });
