@@ -35,6 +35,7 @@ const engine = createEngine({
   gpuTimeout,
   homes: { modelsDir, embeddingsDir },
   log: (line) => log.warn(line),
+  gaveUp,
 });
 const queue = new Queue({ capacity: options.queue });
 const pictures = new PictureReader();
@@ -60,7 +61,7 @@ const app = createApp(engine, {
   remote: options.allowImageUrls ? new RemotePictures() : undefined,
   embeddings: () => listEmbeddings(embeddingFolders(model, options), words),
 });
-/** When the first signal came, on the clock of `performance`. */
+/** When it began to stop, on the clock of `performance`. */
 let stoppedAt = Infinity;
 const server = listen();
 counts.watchLoop();
@@ -129,8 +130,20 @@ async function stop(): Promise<void> {
     if (performance.now() - stoppedAt < echoMs) return;
     Deno.exit(1);
   }
-  stoppedAt = performance.now();
   log.info(`Stopping once ${queue.length} accepted jobs are done; a second signal stops at once`);
+  await end(0);
+}
+
+/** The engine served and never will again: ends with a failure, so that what runs this starts it anew. */
+async function gaveUp(): Promise<void> {
+  if (queue.draining) return;
+  log.error("Stopping with a failure, since no picture can be made any more; starting it again would do");
+  await end(1);
+}
+
+/** Answers what was accepted, and ends. */
+async function end(code: number): Promise<never> {
+  stoppedAt = performance.now();
   const drained = queue.drain();
   if (!await within(options.drainTimeout, drained)) {
     log.warn(`Cancelling ${queue.length} jobs that were not done in time, a longer --drain-timeout would do`);
@@ -140,7 +153,7 @@ async function stop(): Promise<void> {
   await within(farewellMs, server.shutdown());
   engine.close();
   log.info("Stopped");
-  Deno.exit(0);
+  Deno.exit(code);
 }
 
 /** Whether `promise` has resolved after so many milliseconds at the most. */

@@ -74,6 +74,8 @@ export interface EngineOptions extends StartOptions {
   gpuTimeout?: number;
   /** Milliseconds before a second start in a row: see {@link Recovery}. */
   backoffMs?: number;
+  /** Hears that an engine which was ready has failed for good. */
+  gaveUp?: (error: EngineError) => void;
   /** The Worker's module: another one that speaks the same protocol. */
   module?: URL;
 }
@@ -103,6 +105,7 @@ class WorkerEngine implements Engine {
   readonly #options: StartOptions;
   readonly #module: URL;
   readonly #log: (line: string) => void;
+  readonly #gaveUp: (error: EngineError) => void;
   /** Absent between a failure and the next start. */
   #worker?: Worker;
   #status: EngineStatus = { state: "loading" };
@@ -132,13 +135,14 @@ class WorkerEngine implements Engine {
   constructor(
     {
       log = () => {},
+      gaveUp = () => {},
       module = new URL("./worker.ts", import.meta.url),
       gpuTimeout = 120_000,
       backoffMs,
       ...options
     }: EngineOptions,
   ) {
-    [this.#options, this.#module, this.#log] = [options, module, log];
+    [this.#options, this.#module, this.#log, this.#gaveUp] = [options, module, log, gaveUp];
     this.#recovery = new Recovery({ backoffMs });
     this.#pace = new Pace(gpuTimeout);
     this.#ready.promise.catch(() => {}); // whoever awaits it hears of it; nobody has to
@@ -330,7 +334,9 @@ class WorkerEngine implements Engine {
     if (wait === undefined) {
       const message = "The engine failed again and again and is not started any more, a new process would do";
       this.#log(`${error.message}; ${lowerFirst(message)}`);
-      return this.#fail(new EngineError("engine_failed", `${message}; the last time: ${error.message}`));
+      const last = new EngineError("engine_failed", `${message}; the last time: ${error.message}`);
+      this.#fail(last);
+      return this.#gaveUp(last);
     }
     this.#status = { state: "recovering", info, error };
     this.#log(`${error.message}; the engine starts again${wait > 0 ? ` in ${wait / 1000} s` : ""}`);

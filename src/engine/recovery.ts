@@ -1,6 +1,6 @@
 /** When a Worker that failed is followed by another one, and when that has happened too often. */
 
-/** Failures in a row, without a picture between, after which none follows. */
+/** Failures in a row, without a picture between, that another Worker follows: none follows the next one. */
 const mostFailures = 6;
 /** A failure longer ago, in milliseconds, has nothing to do with the next. */
 const memoryMs = 600_000;

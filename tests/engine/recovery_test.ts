@@ -102,7 +102,8 @@ Deno.test("a question that a device was lost over is asked again", async () => {
 });
 
 Deno.test("an engine that cannot be started again fails for good, and every job with it", async () => {
-  using engine = await start({ model: "doomed" });
+  const heard: EngineError[] = [];
+  using engine = await start({ model: "doomed", gaveUp: (error) => heard.push(error) });
   const [running, waiting] = [run(engine, "lose 1"), run(engine, "finish")];
   for (const job of [running, waiting]) {
     const error = await failureOf(job);
@@ -110,6 +111,7 @@ Deno.test("an engine that cannot be started again fails for good, and every job 
     assert.match(error.message, /not started any more, a new process would do; the last time: There is no such model$/);
   }
   assert.equal(engine.status.state, "failed");
+  assert.deepEqual(heard, [engine.status.error]);
   assert.equal((await failureOf(run(engine, "finish"))).code, "engine_failed");
   assert.equal(engine.lines.filter((line) => line.startsWith("loading")).length, 7, "the first and six more");
 });

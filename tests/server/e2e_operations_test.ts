@@ -75,6 +75,17 @@ Deno.test("jobs that are not done by --drain-timeout are cancelled and told so, 
   assert.match(server.errors, / WARN Cancelling 3 jobs /);
 });
 
+Deno.test("an engine that fails for good ends the process with 1, once what waits is answered, so that it is started anew", async () => {
+  await using server = await Server.startWith(["--preload", "tests/server/doomed.ts"]);
+  const answers = ["lose 1", "finish", "finish"].map((prompt) => server.get(`prompt=${encodeURIComponent(prompt)}`));
+  for (const answer of answers) {
+    const response = await answer;
+    assert.deepEqual([response.status, (await response.json()).error.code], [503, "engine_failed"]);
+  }
+  assert.equal(await server.exit(), 1);
+  assert.match(server.errors, / ERROR Stopping with a failure, .+ would do$/m);
+});
+
 Deno.test("a second signal ends it at once, with a failure", async () => {
   await using server = await Server.start();
   const lost = server.get(`${prompt}&steps=150&width=256&height=256`);
