@@ -51,7 +51,11 @@ export class PictureReader implements Disposable {
    */
   prepare(files: PictureFiles, how: Preparation, { signal }: { signal?: AbortSignal } = {}): Promise<Prepared> {
     const answer = this.#last.then(async () => {
-      const codecs = await (this.#codecs ??= loadCodecs());
+      this.#codecs ??= loadCodecs().catch((error) => {
+        this.#codecs = undefined; // the next file may find what was missing
+        throw error;
+      });
+      const codecs = await this.#codecs;
       signal?.throwIfAborted();
       return await this.#ask({ type: "prepare", ...files, how }, codecs);
     });

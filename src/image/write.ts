@@ -32,7 +32,11 @@ export class PictureWriter implements Disposable {
   /** The picture of a PNG file of ours in another format. `png` is transferred. */
   write(png: Uint8Array<ArrayBuffer>, how: Writing): Promise<Uint8Array<ArrayBuffer>> {
     const answer = this.#last.then(async () => {
-      const worker = await (this.#worker ??= startWorker());
+      this.#worker ??= startWorker().catch((error) => {
+        this.#worker = undefined; // the next picture may find what was missing
+        throw error;
+      });
+      const worker = await this.#worker;
       const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
       worker.onmessage = ({ data: { file } }: MessageEvent<FromWriter>) => resolve(file);
       worker.onerror = (event) => {
@@ -49,7 +53,7 @@ export class PictureWriter implements Disposable {
 
   /** Ends the Worker; a later picture starts another. */
   [Symbol.dispose](): void {
-    this.#worker?.then((worker) => worker.terminate());
+    this.#worker?.then((worker) => worker.terminate(), () => {}); // whoever asked for it hears that it did not start
     this.#worker = undefined;
   }
 }
