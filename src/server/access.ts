@@ -34,7 +34,7 @@ export function observeRequests(told: (c: Context<Env>, answered: Answered) => v
     await next();
     const { body } = c.res, route = routePath(c);
     const answered = (end: BodyEnd) =>
-      told(c, { ...outcomeOf(c, end), route: nameOf(route), ms: performance.now() - began });
+      told(c, { ...outcomeOf(c, end, route), route: nameOf(route), ms: performance.now() - began });
     if (c.req.raw.method === "HEAD") { // Hono answers with the head of what GET does, and leaves its body unread
       await body?.cancel();
       answered({ how: "sent" });
@@ -43,9 +43,18 @@ export function observeRequests(told: (c: Context<Env>, answered: Answered) => v
   };
 }
 
-function outcomeOf(c: Context<Env>, end: BodyEnd): Pick<Answered, "method" | "status" | "code" | "job"> {
+/** Routes that are asked all the time how things are. */
+const probed = /^\/(health|metrics|v2\/health|v2\/models\/.+\/ready$)/;
+
+function isProbe({ method, route }: Pick<Answered, "method" | "route">): boolean {
+  return (method === "GET" || method === "HEAD") && probed.test(route);
+}
+
+function outcomeOf(c: Context<Env>, end: BodyEnd, route: string): Pick<Answered, "method" | "status" | "code" | "job"> {
   const { method } = c.req, job = c.get("job");
-  const error = c.error ?? (end.how === "failed" ? end.error : job?.error);
+  // That nothing can be made at the moment is what a probe asks for, and no failure of its own.
+  const told = isProbe({ method, route }) && c.res.status === 503 ? undefined : c.error;
+  const error = told ?? (end.how === "failed" ? end.error : job?.error);
   return {
     method: methods.includes(method) ? method : "OTHER",
     status: end.how === "left" ? clientLeft : c.res.status,
@@ -66,8 +75,7 @@ export function logRequest(
   { method, route, status, ms, code, job }: Answered,
   { prompts }: { prompts: boolean },
 ): void {
-  const probe = /^\/(health|metrics|v2\/health)/.test(route);
-  const level: LogLevel = probe && code === undefined ? "debug" : status >= 500 ? "warn" : "info";
+  const level: LogLevel = isProbe({ method, route }) && code === undefined ? "debug" : status >= 500 ? "warn" : "info";
   log.write(level, "Answered", {
     method,
     path: c.req.path.slice(0, 200),

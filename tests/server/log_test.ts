@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { EngineError } from "../../src/engine/client.ts";
 import { Log, type LogFormat, type LogLevel } from "../../src/server/log.ts";
 import { KeyRing } from "../../src/server/keys.ts";
+import { info } from "./fake_engine.ts";
 import { moment, serve, type ServeOptions } from "./serve.ts";
 
 function collect(format: LogFormat, level: LogLevel) {
@@ -99,8 +101,30 @@ Deno.test("what is refused is told by its code, probes are debug, and the server
   assert.deepEqual(await told("GET", "/metrics"), ["debug", 200, undefined]);
   assert.deepEqual(await told("DELETE", "/metrics"), ["info", 405, "method_not_allowed"]);
   assert.deepEqual(await told("GET", "/generate?prompt=fails"), ["warn", 503, "device_lost"]);
-  server.engine.status = { state: "loading" };
-  assert.deepEqual(await told("GET", "/health/ready"), ["debug", 503, undefined], "whoever waits asks often");
+  assert.deepEqual(await told("GET", "/v2/models/other/ready"), ["info", 404, "model_not_found"]);
+  const error = new EngineError("device_lost", "It fell off");
+  for (
+    const status of [{ state: "loading" }, { state: "recovering", info, error }, { state: "failed", error }] as const
+  ) {
+    server.engine.status = status;
+    for (const path of ["/health/ready", "/v2/health/ready", "/health"]) {
+      for (const method of ["GET", "HEAD"]) {
+        assert.deepEqual(await told(method, path), ["debug", 503, undefined], "whoever waits asks often");
+      }
+    }
+  }
+  assert.deepEqual(await told("GET", "/v2/models/tiny/ready"), ["debug", 503, undefined]);
+  assert.deepEqual(await told("GET", "/generate?prompt=x"), ["warn", 503, "device_lost"]);
+  server.engine.status = { state: "ready", info };
+  server.queue.drain();
+  assert.deepEqual(
+    await told("GET", "/v2/health/ready"),
+    ["debug", 503, undefined],
+    "and whoever sends requests elsewhere",
+  );
+  const page = await (await server.app.request("/metrics")).text();
+  assert.doesNotMatch(page, /code="not_ready"/);
+  assert.match(page, /^sd_http_errors_total\{code="device_lost"\} 2$/m);
 });
 
 Deno.test("a client that leaves is 499, before its answer and in the middle of it; a job that fails there is told", async () => {
