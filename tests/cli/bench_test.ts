@@ -58,7 +58,10 @@ Deno.test("bench says in one sentence what it cannot do", async () => {
   const cases: [args: string[], message: RegExp][] = [
     [["--full", "--sizes", "100"], /^Cannot use --sizes "100", multiples of 64 like 256,512 would do$/],
     [["--full", "--precision", "f8"], /^Cannot use --precision "f8", f32 or f16 would do$/],
-    [["--full", "--only", "loop"], /^Cannot use --only "loop", text, step, decode, encode, load, first, live would do$/],
+    [
+      ["--full", "--only", "loop"],
+      /^Cannot use --only "loop", text, step, decode, encode, load, first, live would do$/,
+    ],
     [["--only", "step"], /^Cannot use --only "step", first, pictures, loop, live would do$/],
     [
       ["--agreement", "--sizes", "512,96x64"],
