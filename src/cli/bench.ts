@@ -13,13 +13,15 @@ import { benchFull, fullGroups, type FullOptions } from "./bench/full.ts";
 import { printProfile } from "./bench/profile.ts";
 import { benchPictures, make } from "./bench/pictures.ts";
 import { benchEventLoop, benchFirstPicture } from "./bench/server.ts";
+import { benchPreviews } from "./bench/previews.ts";
 import { benchWays, comparisons } from "./bench/ways.ts";
 
 const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N] [--only TEXT] [--profile]
        deno task bench --agreement [--sizes WxH,…] [--precision f32|f16] [--gpu INDEX|NAME] [--only TEXT]
        deno task bench --memory [--gpu INDEX|NAME]
        deno task bench --merging [--sizes N,N] [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
-       deno task bench --step-cache|--cfg-interval|--previews [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
+       deno task bench --step-cache|--cfg-interval [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
+       deno task bench --previews [--model NAME|DIR] [--gpu INDEX|NAME] [--runs N]
        deno task bench --full [--sizes N,N] [--precision f32|f16] [--peer KIND=PATH …] [--gpu …] [--runs N] [--only TEXT] [--profile]
 
   --model       by name or folder (default: MODEL, else ${defaultModel})
@@ -28,8 +30,9 @@ const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--ru
   --only TEXT   first, pictures, loop or live: only that; with --full ${fullGroups.join(", ")};
                 with --agreement ${agreementGroups.join(", ")}
   --profile     where the time of a step and of the decoder goes, by kernel and workgroups, beside the roofline
-  --step-cache, --cfg-interval, --previews
-                what these fields of the request save or cost, and what they do to pictures
+  --step-cache, --cfg-interval
+                what these fields of the request save, and what they do to pictures
+  --previews    what a preview costs its step, against the steps beside it without one
   --agreement   whether two choices of kernels come to the same at sizes of which the reference has no numbers
                 (default: 768x512,1024x1024); exits with 1 where they do not
   --memory      memory of a picture at Stable Diffusion 1.5's size, whose weights are written to .cache first
@@ -65,6 +68,7 @@ interface CommandLine {
   agreement?: AgreementOptions;
   memory: boolean;
   merging: boolean;
+  previews: boolean;
   /** What {@link comparisons} are asked for. */
   compared: (keyof typeof comparisons)[];
   /** Sides of pictures, where they are asked for. */
@@ -106,7 +110,7 @@ function parse(args: string[]): CommandLine | undefined {
   });
   if (values.help) return undefined;
   const { runs = "5", only = "", gpu = Deno.env.get("GPU") || undefined, profile = false } = values;
-  const { memory = false, merging = false } = values;
+  const { memory = false, merging = false, previews = false } = values;
   const compared = (Object.keys(comparisons) as (keyof typeof comparisons)[]).filter((name) => values[name]);
   if (!/^[1-9]\d{0,5}$/.test(runs)) {
     throw new UsageError(`Cannot use --runs ${JSON.stringify(runs)}, a whole number from 1 would do`);
@@ -121,7 +125,7 @@ function parse(args: string[]): CommandLine | undefined {
   const modelsDir = Deno.env.get("MODELS_DIR");
   const named = callersModel(values.model ?? (Deno.env.get("MODEL") || defaultModel));
   const model = locateModel(named, { modelsDir: modelsDir && callersPath(modelsDir) });
-  return { model, gpu, runs: Number(runs), only, profile, agreement, memory, merging, compared, sides, full };
+  return { model, gpu, runs: Number(runs), only, profile, agreement, memory, merging, previews, compared, sides, full };
 }
 
 /** What --full and the flags that need it ask for; undefined without it. */
@@ -187,6 +191,8 @@ async function bench(args: string[]): Promise<number> {
     await benchMemory(commandLine.gpu);
   } else if (commandLine.merging) {
     await benchMerging(commandLine.model, commandLine.gpu, commandLine);
+  } else if (commandLine.previews) {
+    await benchPreviews(commandLine.model, commandLine.gpu, commandLine.runs);
   } else if (commandLine.compared.length > 0) {
     const ways = Object.assign({}, ...commandLine.compared.map((name) => comparisons[name]));
     await benchWays(commandLine.model, commandLine.gpu, commandLine.runs, ways);

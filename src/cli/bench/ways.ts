@@ -16,7 +16,6 @@ export const comparisons = {
     "step_cache 5": { stepCache: 5 },
   },
   "cfg-interval": { "cfg_start 0.1, cfg_end 0.6": { guidance: { ...plainGuidance, start: 0.1, end: 0.6 } } },
-  "previews": { "10 previews": { previews: 10 }, "19 previews": { previews: 19 } },
 } as const satisfies Record<string, Ways>;
 
 /** What the embedded model was trained on. */
