@@ -177,7 +177,7 @@ export class ServedModel implements Disposable {
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       // The other ways in which a run cannot be are refused before it comes here.
-      const field = error instanceof UnsupportedScheduleError ? "sampler" : "steps";
+      const field = error instanceof UnsupportedScheduleError ? error.field : "steps";
       throw new RefusedError(error.message, { cause: error, field });
     }
   }

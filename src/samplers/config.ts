@@ -6,9 +6,14 @@
 /** A scheduler_config.json as it was read; which keys count depends on the sampler. */
 export type SchedulerJson = Readonly<Record<string, unknown>>;
 
-/** A sampler, scheduler and scheduler_config.json that do not go together, as one sentence. */
+/** A sampler, scheduler, scheduler_config.json and count of steps that do not go together, as one sentence. */
 export class UnsupportedScheduleError extends RangeError {
   override name = "UnsupportedScheduleError";
+
+  /** `field` is what another value of would do. */
+  constructor(message: string, readonly field: "sampler" | "steps" = "sampler") {
+    super(message);
+  }
 }
 
 /** One key: its value where it is absent or null, and which others are accepted. */

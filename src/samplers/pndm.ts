@@ -114,13 +114,12 @@ export function pndmTrajectory(json: SchedulerJson, { steps, begin }: RunOptions
 }
 
 function checkRungeKutta(steps: number, begin: number): void {
+  if (steps >= 4 && begin === 0) return;
   const why = steps < 4
-    ? `${steps} steps: it takes 4 or more`
-    : begin > 0
-    ? "a picture to start from: its Runge-Kutta steps are the first"
-    : undefined;
-  if (why === undefined) return;
+    ? `${steps} ${steps === 1 ? "step" : "steps"}: it takes 4 or more`
+    : "a picture to start from: its Runge-Kutta steps are the first";
   throw new UnsupportedScheduleError(
     `Cannot run sampler pndm with ${why}, unless skip_prk_steps is true in the scheduler_config.json`,
+    steps < 4 ? "steps" : "sampler",
   );
 }

@@ -81,6 +81,7 @@ export function namedLevels(
   if (sigmas[0] < 1) {
     throw new UnsupportedScheduleError(
       `Cannot take ${steps} step with scheduler ${scheduler}: it would start with more picture than noise; take 2 or more`,
+      "steps",
     );
   }
   return { sigmas, timesteps: sigmas.slice(0, -1).map(timestepFinder(trained)) };

@@ -214,6 +214,7 @@ Deno.test("createTrajectory() says of a sampler's own limits what would do", () 
     ["lcm", SD15, { steps: 51 }, /51 steps with sampler lcm: .* 50 original_inference_steps/],
     ["tcd", { ...SD15, original_inference_steps: 1001 }, { steps: 4 }, /1001 original_inference_steps/],
     ["pndm", { ...SD15, skip_prk_steps: false }, { steps: 3 }, /3 steps: it takes 4 or more, unless skip_prk_steps/],
+    ["pndm", { ...SD15, skip_prk_steps: false }, { steps: 1 }, /with 1 step: it takes 4 or more/],
     ["pndm", { ...SD15, skip_prk_steps: false }, { steps: 8, strength: 0.5 }, /a picture to start from/],
     ["dpmpp_2m", { ...SD15, use_beta_sigmas: true }, { steps: 50 }, /the same timestep, 998; take fewer steps/],
     ["unipc", { ...SD15, solver_type: "bh1" }, { steps: 8 }, /solver_type is bh1, which cannot end at sigma 0/],

@@ -44,8 +44,13 @@ export class EngineContestant implements Contestant {
   readonly name: string;
   #canvas?: Canvas;
 
-  private constructor(readonly device: Device, readonly model: StableDiffusion, readonly precision: Precision) {
-    this.name = `ours, ${precision}, ${device.name}`;
+  private constructor(
+    readonly device: Device,
+    readonly model: StableDiffusion,
+    readonly precision: Precision,
+    readonly tokenMerging = 0,
+  ) {
+    this.name = `ours, ${precision}, ${device.name}${tokenMerging > 0 ? `, merging ${tokenMerging}` : ""}`;
   }
 
   /** Opens the model folder at `path`; its weights are loaded when they are first needed. */
@@ -59,6 +64,11 @@ export class EngineContestant implements Contestant {
     return new EngineContestant(device, openStableDiffusion(backend, openModel(path), { name: "sd15" }), precision);
   }
 
+  /** The same model on the same device, with this share of tokens merged. Close it with `closeCanvas` alone. */
+  merging(ratio: number): EngineContestant {
+    return new EngineContestant(this.device, this.model, this.precision, ratio);
+  }
+
   /**
    * The plan of a stage, its inputs filled with numbers of the usual size. A step is of both halves of guidance and leaves
    * the latents as they are; with `predict` it is of one, and the latents become its prediction.
@@ -67,7 +77,7 @@ export class EngineContestant implements Contestant {
     const { size } = this.#canvas ?? {};
     if (size?.width !== width || size.height !== height) {
       this.#canvas?.[Symbol.dispose]();
-      this.#canvas = new Canvas(this.model, { images: 1, height, width });
+      this.#canvas = new Canvas(this.model, { images: 1, height, width, tokenMerging: this.tokenMerging });
     }
     const plan = await this.#open(this.#canvas!, stage, { halves: predict ? 1 : 2 });
     const row = predict ? PREDICTION : ROW;
@@ -95,8 +105,7 @@ export class EngineContestant implements Contestant {
 
   /** All components anew. */
   async load(): Promise<number> {
-    this.#canvas?.[Symbol.dispose]();
-    this.#canvas = undefined;
+    this.closeCanvas();
     let ms = 0;
     for (const component of Object.values(this.model.components)) {
       component.evict();
@@ -106,8 +115,13 @@ export class EngineContestant implements Contestant {
     return ms;
   }
 
-  close(): void {
+  closeCanvas(): void {
     this.#canvas?.[Symbol.dispose]();
+    this.#canvas = undefined;
+  }
+
+  close(): void {
+    this.closeCanvas();
     this.model[Symbol.dispose]();
     this.device[Symbol.dispose]();
   }

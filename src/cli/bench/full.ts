@@ -7,6 +7,7 @@ import { DiffusersContestant } from "./diffusers.ts";
 import { EngineContestant } from "./engine.ts";
 import { benchLive } from "./live.ts";
 import { median, type Result, timed } from "./measure.ts";
+import { mergingRatios } from "./merging.ts";
 import { printProfile } from "./profile.ts";
 import { fullModel, singleFile } from "./sd15.ts";
 import { SdcppContestant } from "./sdcpp.ts";
@@ -27,7 +28,7 @@ export interface FullOptions {
 }
 
 /** What `--only` takes with `--full`. */
-export const fullGroups = [...stages, "load", "first", "live"];
+export const fullGroups = [...stages, "merging", "load", "first", "live"];
 
 /** What the stages are called in results. */
 const STAGES: Readonly<Record<Stage, string>> = {
@@ -63,7 +64,7 @@ export async function benchFull(options: FullOptions): Promise<Result[]> {
       }
     }
     if ("first".includes(only)) results.push(...await benchFirst(folder, options, peers));
-    if (![...stages, "load"].some((name) => name.includes(only))) return results;
+    if (![...stages, "merging", "load"].some((name) => name.includes(only))) return results;
     const engine = await EngineContestant.open(folder, { gpu, precision });
     try {
       for (const { name } of [engine, ...peers]) console.error(name);
@@ -72,6 +73,7 @@ export async function benchFull(options: FullOptions): Promise<Result[]> {
       for (const side of wanted.length > 0 ? sides : []) {
         results.push(...await benchStages(engine, peers, { side, runs, wanted }));
       }
+      for (const side of "merging".includes(only) ? sides : []) results.push(...await benchMerged(engine, side, runs));
     } finally {
       engine.close();
     }
@@ -112,6 +114,21 @@ async function benchStages(
       ms: [wanted.reduce((sum, stage) => sum + rest(stage), 0)],
     },
   ];
+}
+
+/** A step with tokens merged, by ratio, against the same without: all take turns. */
+async function benchMerged(engine: EngineContestant, side: number, runs: number): Promise<Result[]> {
+  const merged = mergingRatios.map((ratio) => engine.merging(ratio));
+  try {
+    const { times } = await compete([engine, ...merged], { side, runs, wanted: ["step"] });
+    return merged.map((each): Result => ({
+      what: `guided step, ${side}×${side}, token_merging_ratio ${each.tokenMerging}`,
+      ms: times.get(each)!.step,
+      peers: [{ name: "without", ms: times.get(engine)!.step }],
+    }));
+  } finally {
+    for (const each of merged) each.closeCanvas();
+  }
 }
 
 /** Header and mapping; weights to the device from a full and from an empty page cache. */

@@ -7,7 +7,8 @@ import { decodePng } from "../../image/png.ts";
 import { alternate, format, median } from "./measure.ts";
 import { make, request } from "./pictures.ts";
 
-const ratios = [0.25, 0.5, 0.75];
+/** What is compared to none. */
+export const mergingRatios = [0.25, 0.5, 0.75];
 /** Prompts that are compared. */
 const prompts = ["a red circle on a blue background", "a yellow star on a green background", "a pink heart"];
 
@@ -28,7 +29,7 @@ export async function benchMerging(
   const sizes = sides?.map((side) => ({ width: side, height: side })) ??
     [1, 2, 4].map((factor) => ({ width: factor * width, height: factor * height }));
   for (const size of sizes) {
-    for (const tokenMerging of ratios) {
+    for (const tokenMerging of mergingRatios) {
       const [merged, plain] = await alternate(
         size.width > width ? Math.min(runs, 3) : runs,
         () => make(engine, { ...size, tokenMerging }),
