@@ -24,11 +24,12 @@ const echoMs = 250;
 const options = readOptions();
 const log = new Log({ format: options.logFormat, level: options.logLevel });
 const model = findModel(options);
-const { modelsDir, embeddingsDir, memoryBudget: budget, keepAlive, gpuTimeout } = options;
+const { modelsDir, embeddingsDir, memoryBudget: budget, keepAlive, gpuTimeout, precision } = options;
 const engine = createEngine({
   model,
   vae: options.vae,
   gpu: options.gpu,
+  precision: precision === "auto" ? undefined : precision,
   budget,
   hostBytes: hostBytes(),
   keepAlive,

@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import { hostBytes } from "../engine/budget.ts";
 import { createEngine, EngineError } from "../engine/client.ts";
+import type { Precision } from "../engine/protocol.ts";
 import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.ts";
 import { encodePictures } from "../engine/picture.ts";
 import { type FieldName, parseRequest, RequestError } from "../engine/request.ts";
@@ -47,6 +48,7 @@ ${taskHelp}
   --model NAME|PATH        ${defaultModel} where not given
   --vae PATH               VAE instead of the model's own
   --gpu INDEX|NAME         adapter to use
+  --precision TYPE         f16, f32 or auto: f16 where the adapter has it, but for small models on a software adapter
   --help                   this text
 
 What is not given is the model's default.`;
@@ -63,6 +65,8 @@ interface CommandLine {
   model: string;
   vae?: string;
   gpu?: string;
+  /** Chosen by model and adapter where absent. */
+  precision?: Precision;
 }
 
 if (import.meta.main) Deno.exit(await run(Deno.args));
@@ -84,7 +88,7 @@ export async function run(args: string[]): Promise<number> {
   }
 }
 
-async function generate({ fields, output, model, vae, gpu }: CommandLine): Promise<void> {
+async function generate({ fields, output, model, vae, gpu, precision }: CommandLine): Promise<void> {
   const terminal = Deno.stderr.isTerminal();
   const progress = showProgress({ terminal, write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)) });
   const [modelsDir, embeddingsDir] = ["MODELS_DIR", "EMBEDDINGS_DIR"].map((name) => {
@@ -97,6 +101,7 @@ async function generate({ fields, output, model, vae, gpu }: CommandLine): Promi
     homes,
     vae: vae && callersPath(vae),
     gpu,
+    precision,
     hostBytes: hostBytes(),
     warm: false,
     gpuTimeout: Infinity, // nothing has said how long a step takes, and who waits can end it
@@ -160,12 +165,27 @@ async function parseCommandLine(args: string[]): Promise<CommandLine | undefined
     model: `${model}`,
     vae: vae as string | undefined,
     gpu: gpu as string | undefined,
+    precision: readPrecision(`${values.precision ?? (Deno.env.get("PRECISION") || "auto")}`),
   };
+}
+
+function readPrecision(precision: string): Precision | undefined {
+  if (precision === "f16" || precision === "f32") return precision;
+  if (precision === "auto") return undefined;
+  throw new UsageError(`Cannot use --precision ${JSON.stringify(precision)}, auto, f16 or f32 would do`);
 }
 
 function readFlags(args: string[]): { values: Record<string, unknown>; positionals: string[] } {
   const text = { type: "string" } as const;
-  const flags = ["init-image", "mask", "model", "vae", "gpu", ...fieldFlags.map((name) => name.replaceAll("_", "-"))];
+  const flags = [
+    "init-image",
+    "mask",
+    "model",
+    "vae",
+    "gpu",
+    "precision",
+    ...fieldFlags.map((name) => name.replaceAll("_", "-")),
+  ];
   const options = {
     ...Object.fromEntries(flags.map((flag) => [flag, text])),
     output: { type: "string", short: "o" } as const,

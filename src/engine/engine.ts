@@ -25,7 +25,7 @@ export interface EngineConfig {
   /** A VAE to take instead of that model's own: a file or a folder. */
   vae?: string;
   gpu?: string;
-  /** How activations and weights are stored: f16 where the device has it and is no software adapter, unless said. */
+  /** How activations and weights of all models are stored; chosen by model and adapter where absent. */
   precision?: Precision;
   /** Bytes of device memory that may be used at once; chosen from `hostBytes` and the adapter where absent. */
   budget?: number;
@@ -81,17 +81,14 @@ export class Engine implements Disposable {
     const device = stack.use(await openDevice({ gpu }));
     lap("device");
     const budget = config.budget ?? defaultBudget(device, config.hostBytes);
-    const backend = createBackend(device, precision ?? (device.f16 && !device.software ? "f16" : "f32"), {
-      budget,
-      alive,
-    });
+    const backend = createBackend(device, precision ?? "f32", { budget, alive });
     const model = stack.use(
-      ServedModel.open(backend, path, { folder, embeddings: embeddingFolders(path, config.homes), log }),
+      ServedModel.open(backend, path, { folder, precision, embeddings: embeddingFolders(path, config.homes), log }),
     );
     lap("model");
     const { name, backend: adapterBackend, software } = device;
     const adapter = { name, backend: adapterBackend, software };
-    const engine = new Engine(backend, { ...model.info, adapter, precision: backend.precision, timing }, model, config);
+    const engine = new Engine(backend, { ...model.info, adapter, timing }, model, config);
     if (warm) {
       await model.warm();
       lap("warm");
@@ -213,8 +210,9 @@ export class Engine implements Disposable {
     const found = listModels(this.config.homes, this.#headers).find((model) => model.name === name);
     if (!found) throw new RefusedError(`There is no model ${JSON.stringify(name)}`, { field: "model" });
     try {
-      const { homes, log } = this.config;
-      return ServedModel.open(this.backend, found.path, { embeddings: embeddingFolders(found.path, homes), log });
+      const { homes, precision, log } = this.config;
+      const embeddings = embeddingFolders(found.path, homes);
+      return ServedModel.open(this.backend, found.path, { precision, embeddings, log });
     } catch (cause) {
       if (!(cause instanceof Error)) throw cause;
       throw new RefusedError(`Cannot use the model ${name}: ${lowerFirst(cause.message)}`, { cause, field: "model" });

@@ -8,6 +8,7 @@ import { UNet2DConditionModel } from "../models/unet/unet.ts";
 import { AutoencoderKL } from "../models/vae/autoencoder.ts";
 import { readVAEConfig } from "../models/vae/config.ts";
 import type { Module } from "../nn/module.ts";
+import { elements } from "../tensor/shape.ts";
 import { Component, type ComponentKind } from "./component.ts";
 import type { Precision } from "./protocol.ts";
 import { Residency } from "./residency.ts";
@@ -27,6 +28,22 @@ export interface Backend {
 }
 
 /**
+ * Bytes of a U-Net, stored in f32, up to which a software adapter is given f32: halves save such a model no time there, and
+ * there is room for it.
+ */
+const smallUNet = 2 ** 28;
+
+/** How the model of `folder` is stored where nobody says: in f16 where the device has it and it gains something. */
+export function usualPrecision(device: Device, folder: ModelFolder): Precision {
+  if (!device.f16) return "f32";
+  if (!device.software) return "f16";
+  const unet = new UNet2DConditionModel(readUNetConfig(folder.component("unet").config));
+  let bytes = 0;
+  for (const [, { shape }] of unet.parameters()) bytes += 4 * elements(shape);
+  return bytes > smallUNet ? "f16" : "f32";
+}
+
+/**
  * How kernels are chosen on `device` for a precision, how many bytes of its memory may be used at once, and who hears that
  * all goes well.
  * @throws {Error} when the device cannot store f16 and the precision asks for it.
@@ -36,7 +53,17 @@ export function createBackend(
   precision: Precision,
   { budget = Infinity, alive = () => {} } = {},
 ): Backend {
-  if (precision === "f16" && !device.f16) throw new Error(`${device.name} has no shader-f16: use precision f32`);
+  const residency = new Residency(device.memory, budget);
+  return { device, precision, ...targetsOf(device, precision), residency, alive };
+}
+
+/** The same device and its memory, for a model that is stored otherwise. @throws {Error} as {@link createBackend} does */
+export function inPrecision(backend: Backend, precision: Precision): Backend {
+  return { ...backend, precision, ...targetsOf(backend.device, precision) };
+}
+
+function targetsOf(device: Device, precision: Precision): Pick<Backend, "target" | "vaeTarget"> {
+  if (precision === "f16" && !device.f16) throw new Error(`${device.name} has no shader-f16, precision f32 would do`);
   const { subgroupSize, weightStorage } = device;
   const target: Target = {
     subgroupSize,
@@ -46,8 +73,7 @@ export function createBackend(
     hiddenType: "f32",
     maxBytes: device.maxBinding,
   };
-  const residency = new Residency(device.memory, budget);
-  return { device, precision, target, vaeTarget: { ...target, hiddenType: precision }, residency, alive };
+  return { target, vaeTarget: { ...target, hiddenType: precision } };
 }
 
 /** Takes what is worth telling whoever runs this, a line at a time. */

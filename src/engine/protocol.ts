@@ -24,6 +24,8 @@ export interface ModelInfo {
     /** Numbers of a token's vector in its text encoder: textual inversions are for one width. */
     textWidth: number;
   };
+  /** How its activations and weights are stored. */
+  precision: Precision;
   /** Largest width × height, in pixels, that the device can run; both sides are multiples of `multiple`. */
   limits: { maxSide: number; maxPixels: number; multiple: number };
 }
@@ -45,7 +47,6 @@ export interface MemoryReport {
 /** What the engine is running on and with, and the model that it uses where a request names none. */
 export interface EngineInfo extends ModelInfo {
   adapter: { name: string; backend: string; software: boolean };
-  precision: Precision;
   /** Milliseconds from the Worker's start to ready, by stage. */
   timing: Record<string, number>;
 }
@@ -78,6 +79,7 @@ export interface StartOptions {
   vae?: string;
   /** Index or part of the name of the adapter. */
   gpu?: string;
+  /** How weights and activations are stored; chosen by model and adapter where absent. */
   precision?: Precision;
   /** Bytes of device memory that may be used at once; chosen from `hostBytes` and the adapter where absent. */
   budget?: number;

@@ -61,7 +61,7 @@ export interface GenerateRequest extends Tasks, TextRequest {
 }
 
 /** What a request depends on beside its fields: the model that {@link modelOf} chose of it. */
-export interface RequestContext extends ModelInfo {
+export interface RequestContext extends Pick<ModelInfo, "model" | "limits"> {
   /** Chooses the seed where the request asks for any: 0 to 2³² − 1. */
   randomSeed?: () => number;
 }

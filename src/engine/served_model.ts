@@ -21,10 +21,10 @@ import { Embeddings } from "./embeddings.ts";
 import { lowerFirst } from "./fields.ts";
 import { sizeLimits } from "./limits.ts";
 import { makeBatch, stepsOf } from "./making.ts";
-import { type Backend, openStableDiffusion, type StableDiffusion } from "./model.ts";
+import { type Backend, inPrecision, openStableDiffusion, type StableDiffusion, usualPrecision } from "./model.ts";
 import { type Noise, noiseOf } from "./noise.ts";
 import { Pipeline } from "./pipeline.ts";
-import type { JobEvent, ModelDefaults, ModelInfo } from "./protocol.ts";
+import type { JobEvent, ModelDefaults, ModelInfo, Precision } from "./protocol.ts";
 import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
 import { RefusedError } from "./refused.ts";
 import { BudgetError } from "./residency.ts";
@@ -91,6 +91,7 @@ export class ServedModel implements Disposable {
         defaults: defaultsOf(folder, model),
         textWidth: model.textEncoder.config.hidden_size,
       },
+      precision: model.backend.precision,
       limits: sizeLimits(model),
     };
     this.#checkDefaults(path);
@@ -103,14 +104,17 @@ export class ServedModel implements Disposable {
   static open(
     backend: Backend,
     path: string,
-    { folder = openModel(path), embeddings, log }: {
+    { folder = openModel(path), precision, embeddings, log }: {
       folder?: ModelFolder;
+      /** Chosen by model and adapter where absent. */
+      precision?: Precision;
       /** Folders of textual inversions. */
       embeddings?: readonly string[];
       log: (line: string) => void;
     },
   ): ServedModel {
-    const model = openStableDiffusion(backend, folder, { name: modelName(path), log });
+    const own = inPrecision(backend, precision ?? usualPrecision(backend.device, folder));
+    const model = openStableDiffusion(own, folder, { name: modelName(path), log });
     return new ServedModel(model, folder, { path, embeddings, log });
   }
 

@@ -35,6 +35,13 @@ export const settings = {
     shown: "the most capable",
   }),
   requireGpu: yes({ help: "refuses to serve on a software adapter" }),
+  precision: oneOf(["auto", "f16", "f32"], {
+    value: "TYPE",
+    help:
+      "how numbers are stored: `f16`, `f32`, or `auto`: `f16` where the adapter has it, but for small models on a " +
+      "software adapter, which gain nothing by it",
+    absent: "auto",
+  }),
   memoryBudget: bytes({
     value: "BYTES",
     help: "device memory to use at once, like `2.5GiB` or `900MB`; half of the machine's (or container's) on a " +

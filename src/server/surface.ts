@@ -72,8 +72,7 @@ export async function infoOf(
   const info = readyInfo(engine);
   const name = modelOf(fields, () => [...new Set([info.model.name, ...models().map(({ name }) => name)])]);
   if (name === undefined) return info;
-  const { model, limits } = await engine.describe(name);
-  return { ...info, model, limits };
+  return { ...info, ...await engine.describe(name) };
 }
 
 /** Hands in what a request orders. @throws what {@link Jobs.submit} throws */

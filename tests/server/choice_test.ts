@@ -14,6 +14,7 @@ function serve() {
   const { model: { defaults }, limits } = info;
   engine.others.set("other", {
     model: { name: "other", defaults: { ...defaults, width: 32, height: 16 }, textWidth: 4 },
+    precision: "f16",
     limits,
   });
   const models = () => ["other", "another"].map((name) => ({ name, path: `/${name}`, modified: 0 }));
