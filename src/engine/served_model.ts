@@ -270,8 +270,11 @@ export class ServedModel implements Disposable {
       strength: 1,
     };
     const fromPicture = { ...request, initImage: new Uint8Array(3 * width * height) };
-    for (const each of [fromPicture, { ...request, guidanceScale: 1 }]) {
-      for await (const _ of this.generate(each, AbortSignal.any([]))) { /* the picture is nobody's */ }
+    for await (const _ of this.generate(fromPicture, AbortSignal.any([]))) { /* the picture is nobody's */ }
+    // Without guidance only the step is another one.
+    const enough = new AbortController();
+    for await (const { type } of this.generate({ ...request, guidanceScale: 1 }, enough.signal)) {
+      if (type === "step") enough.abort();
     }
     await this.pipeline.fitPreviews();
   }

@@ -256,7 +256,7 @@ function deadline(job: Job, ms: number): ReturnType<typeof setTimeout> {
   }, ms);
 }
 
-/** A first guess at a job's time, rather too long: warming up compiled kernels too, and took five times the default size. */
+/** A first guess at a job's time, rather too long: warming up compiled kernels too, and took four times the default size. */
 function guessMs(work: number, { timing: { warm }, model: { defaults } }: EngineInfo): number | undefined {
-  return warm && warm * work / (5 * defaults.width * defaults.height);
+  return warm && warm * work / (4 * defaults.width * defaults.height);
 }
