@@ -5,7 +5,8 @@
 #
 # What is missing is installed, what is present is used as it is:
 #   Deno          one on PATH if it is new enough, else a copy in .tools, through npm or Deno's own installer
-#   GPU driver    Vulkan's loader and Mesa's drivers, a software one among them, where no adapter is found and apt-get exists
+#   GPU driver    Vulkan's loader and Mesa's drivers, a software one among them, where no adapter but OpenGL's is found and
+#                 apt-get exists
 #   dependencies  exactly those of deno.lock, into Deno's cache
 set -eu
 
@@ -84,8 +85,10 @@ make_runtime_folder() {
   export XDG_RUNTIME_DIR
 }
 
+# Whether there is an adapter that will do: OpenGL's, which browsers bring to a machine without a Vulkan driver, will not.
 has_adapter() {
-  "$deno" eval --no-config --quiet 'Deno.exit(await navigator.gpu?.requestAdapter() ? 0 : 1)' >/dev/null 2>&1
+  DENO_WEBGPU_BACKEND=${DENO_WEBGPU_BACKEND:-vulkan,metal,dx12} \
+    "$deno" eval --no-config --quiet 'Deno.exit(await navigator.gpu?.requestAdapter() ? 0 : 1)' >/dev/null 2>&1
 }
 
 find_adapter() {

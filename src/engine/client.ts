@@ -2,7 +2,7 @@
  * The Worker that owns the GPU, as everything outside it sees it: this is the only file that knows there is one. A Worker
  * that fails, whose device is lost or hangs, is followed by another, which takes its jobs over.
  */
-import { useWidestVectors } from "../gpu/vectors.ts";
+import { prepareDrivers } from "../gpu/drivers.ts";
 import { lowerFirst } from "./fields.ts";
 import type {
   EngineFailure,
@@ -97,7 +97,7 @@ type Fault = "device_lost" | "device_hung" | "worker_crashed";
 
 /** Starts the Worker, which loads the model and opens the device. */
 export function createEngine(options: EngineOptions): Engine {
-  useWidestVectors(); // the Worker may not set what its driver reads
+  prepareDrivers(); // the Worker may not set what they read
   return new WorkerEngine(options);
 }
 

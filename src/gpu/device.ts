@@ -1,9 +1,9 @@
 /** The one place that asks for an adapter: which GPU, what it can do, and how its errors become ours. */
 import { GpuClock } from "./clock.ts";
+import { prepareDrivers } from "./drivers.ts";
 import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "./errors.ts";
 import { compile, type Constants, type Kernel, type Pipeline } from "./kernel.ts";
 import { Memory } from "./memory.ts";
-import { useWidestVectors } from "./vectors.ts";
 
 /** Where matmul weights live: storage textures load 2 to 4 times faster on a software driver, buffers on GPUs. */
 export type WeightStorage = "buffer" | "texture";
@@ -146,7 +146,7 @@ const noAdapter = "No GPU adapter was found: install a Vulkan driver (on Debian 
  * @throws {Error} when there is no adapter, or none of that name; the message lists those found.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
-  useWidestVectors();
+  prepareDrivers();
   const adapter = await chooseAdapter(options.gpu);
   const features: string[] = (["shader-f16", "timestamp-query"] as const).filter((name) => adapter.features.has(name));
   const requiredLimits = Object.fromEntries(raisedLimits.map((name) => [name, adapter.limits[name]]));

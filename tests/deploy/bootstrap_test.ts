@@ -116,6 +116,21 @@ Deno.test("bootstrap.sh installs the software driver as root, and only where an 
   strictEqual(project.run("/bin/sh", ["../deploy/bootstrap.sh", "serve"]).stderr, "");
 });
 
+Deno.test("bootstrap.sh takes OpenGL's adapter for none, unless it is told to take it", () => {
+  using project = new Project();
+  project.link(...shell.filter((name) => name !== "id"));
+  project.program("id", "echo 1000");
+  project.program("uname", "echo Linux");
+  project.program("apt-get", "echo must not run; exit 9");
+  const openGlAlone = "case ,$DENO_WEBGPU_BACKEND, in ,, | *,gl,*) exit 0 ;; *) exit 1 ;; esac";
+  project.program("deno", deno("2.9.6", false).replace("exit 1", openGlAlone));
+  const outcome = project.run("/bin/sh", ["../deploy/bootstrap.sh", "serve"]);
+  strictEqual(outcome.code, 1);
+  match(outcome.stderr, /No GPU adapter was found/);
+  const told = project.run("/bin/sh", ["../deploy/bootstrap.sh", "serve"], { DENO_WEBGPU_BACKEND: "gl" });
+  strictEqual(told.code, 0, told.stderr);
+});
+
 Deno.test("bootstrap.sh says in one sentence what to install on systems without apt", () => {
   for (
     const [manager, system, words] of [

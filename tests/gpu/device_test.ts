@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from "node:assert/strict";
 import { readBuffer } from "../../src/gpu/buffer.ts";
 import { type Device, openDevice } from "../../src/gpu/device.ts";
 import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "../../src/gpu/errors.ts";
@@ -117,6 +117,21 @@ Deno.test("a GPU can be asked for by its index or by part of its name, in any ca
   strictEqual(first.name, device.name);
   using named = await openDevice({ gpu: device.name.slice(0, 5).toUpperCase() });
   strictEqual(named.name, device.name);
+});
+
+Deno.test("where OpenGL's is the only adapter there is none", async () => {
+  const open = `
+    import { openDevice } from ${JSON.stringify(import.meta.resolve("../../src/gpu/device.ts"))};
+    try { using device = await openDevice(); console.log(device.name); } catch ({ message }) { console.log(message); }`;
+  // Vulkan's loader finds no driver: what is left, where anything is, is OpenGL.
+  const env = { ...Deno.env.toObject(), VK_ICD_FILENAMES: "/dev/null", VK_DRIVER_FILES: "/dev/null" };
+  delete (env as Record<string, string>).DENO_WEBGPU_BACKEND; // set by now for this process
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--ext=ts", open],
+    clearEnv: true,
+    env,
+  }).output();
+  match(new TextDecoder().decode(stdout), /^No GPU adapter was found: install a Vulkan driver/);
 });
 
 Deno.test("options forbid paths: no subgroups, weights where they are asked for", async () => {

@@ -121,7 +121,7 @@ Deno.test("what makes no sense is a UsageError that names the flag or the variab
 Deno.test("--help and the README list every setting with its default, and deno.json lets the server read its variable", () => {
   const readme = read("README.md"), { tasks } = JSON.parse(read("deno.json"));
   const readable = /--allow-env=(\S+)/.exec(tasks.serve)![1].split(",");
-  const others = ["INIT_CWD", "LP_NATIVE_VECTOR_WIDTH"];
+  const others = ["INIT_CWD", "DENO_WEBGPU_BACKEND", "LP_NATIVE_VECTOR_WIDTH"];
   const listed = help.replace(/\n {10,}/g, " ");
   assert.ok(help.split("\n").every((line) => line.length <= 120));
   assert.deepEqual(readable.toSorted(), [...variables, ...others].toSorted());
