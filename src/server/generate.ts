@@ -5,9 +5,10 @@ import { pictureCount } from "../engine/tasks.ts";
 import { answerWith } from "./answer/mod.ts";
 import { checkCount, previewsIn } from "./delivery.ts";
 import { cacheHeaders, etagOf, matches } from "./etag.ts";
+import { Job } from "./job.ts";
 import { resumeEvents } from "./job_routes.ts";
 import { readRequest } from "./order.ts";
-import { type Env, notAllowed, submit, type Surface, weightsOf } from "./surface.ts";
+import { type Env, notAllowed, repeated, submit, type Surface, weightsOf } from "./surface.ts";
 
 /** The route of `/generate`. */
 export function generateRoutes(surface: Surface): Hono<Env> {
@@ -23,8 +24,8 @@ export function generateRoutes(surface: Surface): Hono<Env> {
         release();
         return resumed;
       }
-      const order = await request.order();
-      checkCount(pictureCount(order.parsed.request), delivery);
+      const asked = request.asked(), ordered = repeated(c, surface, asked) ?? await request.parse();
+      checkCount(pictureCount(ordered.request), delivery);
       // What is at an address may be another picture tomorrow.
       const etag = c.req.method === "GET" && !fileFields.some((name) => isAddress(`${fields.get(name)}`))
         ? etagOf(fields, { ...delivery, weights: () => weightsOf(surface, info.model.name), info })
@@ -34,10 +35,9 @@ export function generateRoutes(surface: Surface): Hono<Env> {
         release();
         return new Response(null, { status: 304, headers });
       }
-      const job = submit(c, surface, order, info);
-      const { ignored } = order.parsed;
+      const job = ordered instanceof Job ? ordered : submit(c, surface, { ...asked, parsed: ordered }, info);
       const wanted = { ...delivery, previews: previewsIn(fields) };
-      return await answerWith(job, wanted, { signal: c.req.raw.signal, info, writer, ignored, headers });
+      return await answerWith(job, wanted, { signal: c.req.raw.signal, info, writer, headers });
     } catch (error) {
       release();
       throw error;

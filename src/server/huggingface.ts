@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { answerWith } from "./answer/mod.ts";
 import { fileFormats, formatOf } from "./delivery.ts";
 import { idempotencyOf } from "./order.ts";
-import { type Env, notAllowed, readyInfo, submit, type Surface } from "./surface.ts";
+import { type Env, notAllowed, readyInfo, repeated, submit, type Surface } from "./surface.ts";
 import { Translation, Wire } from "./translate.ts";
 
 /** Native fields by the parameters that stand for them. */
@@ -41,12 +41,13 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
     try {
       const translation = translate(new Wire(upload.fields));
       translation.set("model", model);
-      const { parsed, info } = await translation.parse(surface, { grow: upload.grow, signal: c.req.raw.signal });
-      const idempotency = idempotencyOf(c, upload.fields);
-      const job = submit(c, surface, { parsed, idempotency, release, tag: "huggingface" }, info);
+      const info = await translation.info(surface);
+      const asked = { idempotency: idempotencyOf(c, upload.fields), release, tag: "huggingface" };
+      const parse = () => translation.parse(surface, info, { grow: upload.grow, signal: c.req.raw.signal });
+      const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
       const accepted = formatOf(c.req.header("accept") ?? null);
       const format = fileFormats.find((format) => format === accepted) ?? "png";
-      const options = { signal: c.req.raw.signal, info, writer, ignored: parsed.ignored };
+      const options = { signal: c.req.raw.signal, info, writer };
       return await answerWith(job, { format, early: false, quality: 90 }, options);
     } catch (error) {
       release();

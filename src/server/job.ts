@@ -40,6 +40,8 @@ export interface JobOptions {
   detached: boolean;
   /** Whether it starts from a picture. */
   fromImage?: boolean;
+  /** Fields of its request that mean nothing here. */
+  ignored?: readonly string[];
   /** The surface by which it came, and what its client calls it. */
   tag?: string;
   taskId?: string;
@@ -52,6 +54,7 @@ export class Job {
   readonly owner?: string;
   readonly request: GenerateRequest;
   readonly fromImage: boolean;
+  readonly ignored: readonly string[];
   readonly tag?: string;
   readonly taskId?: string;
   readonly requestId?: string;
@@ -79,9 +82,11 @@ export class Job {
   #watchers = 0;
   #over = Promise.withResolvers<void>();
 
-  constructor({ id, owner, request, pictures, detached, fromImage = false, tag, taskId, requestId }: JobOptions) {
+  constructor({ id, owner, request, pictures, detached, fromImage = false, ignored = [], ...options }: JobOptions) {
+    const { tag, taskId, requestId } = options;
     this.id = id;
     this.fromImage = fromImage;
+    this.ignored = ignored;
     this.tag = tag;
     this.taskId = taskId;
     this.requestId = requestId;

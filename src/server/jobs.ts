@@ -82,13 +82,8 @@ export class Jobs {
    * @throws QueueFullError, DrainingError, RateLimitError, or Refusal where its idempotency key belongs to another request
    */
   submit(order: Order, info: EngineInfo): Job {
-    this.#sweep();
-    const known = this.#sameKey(order);
-    if (known) {
-      order.release?.();
-      if (order.detached) known.detached = true;
-      return known;
-    }
+    const known = this.repeated(order);
+    if (known) return known;
     const { queue, rate } = this.#options;
     if (order.owner !== undefined) rate?.take(order.owner);
     const { parsed: { request, initImageFile: picture, maskFile: mask }, owner, release = () => {} } = order;
@@ -101,9 +96,9 @@ export class Jobs {
     // An idempotency key promises an answer to whoever asks again, so such a job is kept as well.
     const detached = order.detached === true;
     const pictures = picturesOf(order.parsed, info);
-    const { tag, taskId, requestId } = order;
+    const { tag, taskId, requestId, parsed: { ignored } } = order;
     const id = crypto.randomUUID(), fromImage = picture !== undefined;
-    const job = new Job({ id, owner, request, pictures, detached, fromImage, tag, taskId, requestId });
+    const job = new Job({ id, owner, request, pictures, detached, fromImage, ignored, tag, taskId, requestId });
     const kept = () => job.detached || order.idempotency !== undefined;
     job.settled = () => {
       if (!kept() && job.watchers === 0) job.expire();
@@ -121,6 +116,24 @@ export class Jobs {
       this.#sweep();
     });
     return job;
+  }
+
+  /**
+   * The job that an order with an idempotency key repeats, if there is one, with nothing more to be read of the order. One
+   * that came to nothing is not repeated.
+   *
+   * @throws Refusal where the key belongs to another request
+   */
+  repeated(order: Pick<Order, "owner" | "idempotency" | "detached" | "release">): Job | undefined {
+    this.#sweep();
+    const key = keyOf(order), found = key === undefined ? undefined : this.#keys.get(key);
+    if (!found || found.job.error || found.job.signal.aborted || found.job.expired) return undefined;
+    if (found.digest !== order.idempotency!.digest) {
+      throw new Refusal("idempotency_mismatch", "The Idempotency-Key was used for another request, a new key would do");
+    }
+    order.release?.();
+    if (order.detached) found.job.detached = true;
+    return found.job;
   }
 
   /** A job by its id. @throws Refusal where there is none, or it is somebody else's */
@@ -184,14 +197,6 @@ export class Jobs {
     for (const job of this.#jobs.values()) job.cancel(why(job));
   }
 
-  /** The job that an order with an idempotency key repeats. One that came to nothing is not repeated. */
-  #sameKey(order: Order): Job | undefined {
-    const key = keyOf(order), found = key === undefined ? undefined : this.#keys.get(key);
-    if (!found || found.job.error || found.job.signal.aborted || found.job.expired) return undefined;
-    if (found.digest === order.idempotency!.digest) return found.job;
-    throw new Refusal("idempotency_mismatch", "The Idempotency-Key was used for another request, a new key would do");
-  }
-
   /** Forgets pictures, and then jobs, whose time is over or for which there is no room. */
   #sweep(): void {
     const { ttlMs, maxBytes, maxRecords, now } = this.#options;
@@ -235,7 +240,7 @@ export function digestOf(fields: ReadonlyMap<string, unknown>): string {
   return hash.digest("base64url");
 }
 
-function keyOf({ owner = "", idempotency }: Order): string | undefined {
+function keyOf({ owner = "", idempotency }: Pick<Order, "owner" | "idempotency">): string | undefined {
   return idempotency && `${owner}\n${idempotency.key}`;
 }
 

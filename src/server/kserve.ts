@@ -11,7 +11,7 @@ import type { Job } from "./job.ts";
 import { idempotencyOf } from "./order.ts";
 import { Refusal } from "./refusal.ts";
 import { readTensors, type Tensor, writeBytes } from "./tensors.ts";
-import { type Env, infoOf, notAllowed, readyInfo, submit, type Surface } from "./surface.ts";
+import { type Env, infoOf, notAllowed, readyInfo, repeated, submit, type Surface } from "./surface.ts";
 import { Translation } from "./translate.ts";
 
 /** The inputs, each one value and called as the native field is. */
@@ -70,20 +70,20 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
   }
 
   async function infer(c: Context<Env>): Promise<Response> {
-    const { model: { name } } = await modelOf(c);
+    const info = await modelOf(c);
     const read = await readTensors(c.req.raw, surface.uploads);
     const release = () => read[Symbol.dispose]();
     try {
       const translation = translate(read.inputs);
-      translation.set("model", name);
-      const idempotency = idempotencyOf(c, translation.fields); // before addresses become pictures
-      const { parsed, info } = await translation.parse(surface, { grow: read.grow, signal: c.req.raw.signal });
-      const job = submit(c, surface, { parsed, idempotency, release, tag: "kserve" }, info);
+      translation.set("model", info.model.name);
+      const asked = { idempotency: idempotencyOf(c, translation.fields), release, tag: "kserve" };
+      const parse = () => translation.parse(surface, info, { grow: read.grow, signal: c.req.raw.signal });
+      const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
       const leave = job.watch(c.req.raw.signal);
       try {
         await job.over;
         if (job.error) throw job.error;
-        return await answer(job, info, read, parsed.ignored);
+        return await answer(job, info, read);
       } finally {
         leave();
       }
@@ -95,7 +95,7 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
 }
 
 /** The pictures as PNG in the output `image`: base64 in JSON, or behind it where the client wants that. */
-async function answer(job: Job, info: EngineInfo, { id, binary }: { id?: string; binary: boolean }, ignored: string[]) {
+async function answer(job: Job, info: EngineInfo, { id, binary }: { id?: string; binary: boolean }) {
   const files = await Promise.all(job.pictures.map((_, index) => wholePng(job, index)));
   const tail = binary ? writeBytes(files) : new Uint8Array();
   const content = binary
@@ -107,7 +107,7 @@ async function answer(job: Job, info: EngineInfo, { id, binary }: { id?: string;
   );
   return new Response(concat([body, tail]), {
     headers: {
-      ...jobHeaders(job, { info, ignored }),
+      ...jobHeaders(job, info),
       "content-type": binary ? "application/octet-stream" : "application/json",
       ...(binary && { "inference-header-content-length": `${body.length}` }),
     },

@@ -1,7 +1,7 @@
 /** From a request of the native surface to a job. */
 import type { Context } from "hono";
 import type { EngineInfo } from "../engine/protocol.ts";
-import { parseRequest, RequestError } from "../engine/request.ts";
+import { type ParsedRequest, parseRequest, RequestError } from "../engine/request.ts";
 import { type Delivery, takeDelivery } from "./delivery.ts";
 import type { Order } from "./jobs.ts";
 import { digestOf } from "./jobs.ts";
@@ -16,8 +16,10 @@ export interface Reading {
   info: EngineInfo;
   /** Every field by its name, as it was sent. */
   fields: ReadonlyMap<string, unknown>;
-  /** What the request orders, its pictures fetched where they are addresses. @throws Refusal or RequestError */
-  order: () => Promise<Order>;
+  /** How it is ordered. @throws RequestError */
+  asked: () => Omit<Order, "parsed">;
+  /** What is ordered, its pictures fetched where they are addresses. @throws Refusal or RequestError */
+  parse: () => Promise<ParsedRequest>;
   /** Gives the body's share of the memory back, as the order's `release` does; to be called whatever happens. */
   release: () => void;
 }
@@ -35,14 +37,13 @@ export async function readRequest(c: Context<Env>, surface: Surface): Promise<Re
     const fields = new Map(upload.fields);
     const delivery = takeDelivery(fields, c.req.header("accept") ?? null);
     const info = await infoOf(surface, fields);
-    const order = async () => {
-      const idempotency = idempotencyOf(c, fields); // before addresses become pictures
+    const { detach: detached, priority, timeoutMs } = delivery;
+    const asked = () => ({ detached, priority, timeoutMs, idempotency: idempotencyOf(c, fields), release });
+    const parse = async () => {
       await surface.remote?.fill(fields, { grow: upload.grow, signal: c.req.raw.signal });
-      const parsed = parseRequest(fields, info);
-      const { detach: detached, priority, timeoutMs } = delivery;
-      return { parsed, detached, priority, timeoutMs, idempotency, release };
+      return parseRequest(fields, info);
     };
-    return { delivery, info, fields: upload.fields, order, release };
+    return { delivery, info, fields: upload.fields, asked, parse, release };
   } catch (error) {
     release();
     throw error;

@@ -75,6 +75,21 @@ export async function infoOf(
   return { ...info, ...await engine.describe(name) };
 }
 
+/**
+ * The job that a request's Idempotency-Key stands for already, if there is one: nothing is parsed or fetched for it.
+ *
+ * @throws Refusal where the key belongs to another request
+ */
+export function repeated(
+  c: Context<Env>,
+  { jobs }: Pick<Surface, "jobs">,
+  order: Pick<Order, "idempotency" | "detached" | "release">,
+): Job | undefined {
+  const job = jobs.repeated({ ...order, owner: c.get("owner") });
+  if (job) c.set("job", job);
+  return job;
+}
+
 /** Hands in what a request orders. @throws what {@link Jobs.submit} throws */
 export function submit(
   c: Context<Env>,

@@ -32,18 +32,19 @@ export class Translation {
     this.#optional.add(field);
   }
 
+  /** What the engine says of the request's model. @throws RequestError in the client's names; Refusal or EngineError */
+  info(surface: Pick<Surface, "engine" | "models">): Promise<EngineInfo> {
+    return this.#inTheirNames(() => infoOf(surface, this.fields));
+  }
+
   /**
-   * The request, and what the engine says of its model. What the client asks for and this engine does not know is refused rather than passed over.
+   * The request. What the client asks for and this engine does not know is refused rather than passed over.
    *
-   * @throws RequestError in the client's names; Refusal or EngineError
+   * @throws RequestError in the client's names; Refusal
    */
-  async parse(
-    surface: Pick<Surface, "engine" | "models" | "remote">,
-    fetching: Fetching,
-  ): Promise<{ parsed: ParsedRequest; info: EngineInfo }> {
-    try {
-      const info = await infoOf(surface, this.fields);
-      await surface.remote?.fill(this.fields, fetching);
+  parse({ remote }: Pick<Surface, "remote">, info: EngineInfo, fetching: Fetching): Promise<ParsedRequest> {
+    return this.#inTheirNames(async () => {
+      await remote?.fill(this.fields, fetching);
       const parsed = parseRequest(this.fields, info);
       const unknown = parsed.ignored.find((name) => !this.#optional.has(name));
       if (unknown !== undefined) {
@@ -52,7 +53,13 @@ export class Translation {
           `Field ${unknown} asks for what this server cannot do yet, a request without would do`,
         );
       }
-      return { parsed: { ...parsed, ignored: this.ignored }, info };
+      return { ...parsed, ignored: this.ignored };
+    });
+  }
+
+  async #inTheirNames<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       throw error instanceof RequestError ? this.#renamed(error) : error;
     }

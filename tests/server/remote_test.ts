@@ -172,12 +172,15 @@ Deno.test("an answer that breaks off is refused as the client's address, not as 
   }
 });
 
-Deno.test("an Idempotency-Key stands for the address, whatever picture is there by now", async () => {
+Deno.test("an Idempotency-Key stands for the address, whatever is there by now: nothing is fetched for a job that is known", async () => {
   let count = 0;
   // The same picture in files that differ: what follows the end of a PNG is nobody's.
   await using there = elsewhere(() => new Response(new Blob([png, new Uint8Array(++count)])));
   const bodies: [path: string, body: (address: string) => unknown][] = [
     ["/generate", (init_image) => ({ prompt: "x", init_image })],
+    ["/sdapi/v1/img2img", (address) => ({ init_images: [address], width: 64, height: 64 })],
+    ["/hf", (inputs) => ({ inputs, parameters: { prompt: "x" } })],
+    ["/v1/images/edits", (image) => ({ prompt: "x", image })],
     ["/v2/models/tiny/infer", (address) => ({
       inputs: [["prompt", "x"], ["init_image", address]].map(([name, text]) => (
         { name, datatype: "BYTES", shape: [1], data: [text] }
@@ -193,8 +196,12 @@ Deno.test("an Idempotency-Key stands for the address, whatever picture is there 
     const again = await ask("a.png");
     assert.equal(again.status, 200, path);
     assert.deepEqual(await again.bytes(), await (await first).bytes());
-    assert.equal((await errorOf(await ask("b.png"))).status, 422);
-    assert.equal(server.engine.jobs.length, 1);
+    const other = await ask("b.png");
+    assert.equal(other.status, 422);
+    assert.match(await other.text(), /The Idempotency-Key was used for another request/);
+    assert.deepEqual([server.engine.jobs.length, there.seen.splice(0), server.uploads.heldBytes], [1, [
+      there.at("a.png"),
+    ], 0]);
   }
 });
 

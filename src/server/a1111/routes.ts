@@ -9,7 +9,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
 import { Refusal } from "../refusal.ts";
-import { type Env, notAllowed, readyInfo, submit, type Surface } from "../surface.ts";
+import { type Env, notAllowed, readyInfo, repeated, submit, type Surface } from "../surface.ts";
 import { Translation, Wire } from "../translate.ts";
 import {
   deviceMemory,
@@ -44,23 +44,23 @@ export function a1111Routes(surface: Surface): Hono<Env> {
       const release = () => upload[Symbol.dispose]();
       try {
         const wanted = translate(new Wire(upload.fields), settings, { fromImage });
-        const { parsed, info } = await wanted.translation.parse(surface, {
-          grow: upload.grow,
-          signal: c.req.raw.signal,
-        });
-        if (fromImage && !parsed.initImageFile) throw new Refusal("init_image_missing", "Init image not found");
-        const idempotency = idempotencyOf(c, upload.fields);
-        if (wanted.keepsOverrides) settings.change(wanted.overrides, { loaded: readyInfo(engine).model.name });
+        const { translation, taskId } = wanted, info = await translation.info(surface);
+        const parse = async () => {
+          const parsed = await translation.parse(surface, info, { grow: upload.grow, signal: c.req.raw.signal });
+          if (fromImage && !parsed.initImageFile) throw new Refusal("init_image_missing", "Init image not found");
+          return parsed;
+        };
         // The file is handed on to be decoded, and then it is empty.
         const sent = wanted.includeInitImages ? new Map(structuredClone([...upload.fields])) : upload.fields;
-        const { taskId } = wanted;
-        const job = submit(c, surface, { parsed, idempotency, release, tag, taskId }, info);
+        const asked = { idempotency: idempotencyOf(c, upload.fields), release, tag, taskId };
+        const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
+        if (wanted.keepsOverrides) settings.change(wanted.overrides, { loaded: readyInfo(engine).model.name });
         const leave = job.watch(c.req.raw.signal);
         try {
           await job.over;
           if (job.error && !wasInterrupted(job)) throw job.error;
           const result = await resultOf({ job, wanted, sent, info, writer, quality });
-          return c.json(result, 200, jobHeaders(job, { info, ignored: parsed.ignored }));
+          return c.json(result, 200, jobHeaders(job, info));
         } finally {
           leave();
         }
@@ -94,7 +94,7 @@ export function a1111Routes(surface: Surface): Hono<Env> {
     const trial = new Translation(), changed = settings.with(wire);
     trial.set("prompt", "");
     changed.apply(trial);
-    await trial.parse(surface, { grow: upload.grow, signal: c.req.raw.signal });
+    await trial.parse(surface, await trial.info(surface), { grow: upload.grow, signal: c.req.raw.signal });
     settings.change(wire, { loaded: readyInfo(engine).model.name });
     return c.json(null);
   });

@@ -3,8 +3,8 @@ import type { EngineInfo } from "../../engine/protocol.ts";
 import type { Job } from "../job.ts";
 
 /** What is known of the job now: of one that has not run, neither times nor tokens. */
-export function jobHeaders(job: Job, { info, ignored = [] }: { info: EngineInfo; ignored?: readonly string[] }) {
-  const { timing } = job;
+export function jobHeaders(job: Job, info: EngineInfo) {
+  const { timing, ignored } = job;
   const headers: Record<string, string> = {
     "x-job-id": job.id,
     "x-seed": `${job.request.seed}`,

@@ -26,7 +26,6 @@ export interface AnswerOptions {
   signal: AbortSignal;
   info: EngineInfo;
   writer: PictureWriter;
-  ignored?: readonly string[];
   /** Further headers. */
   headers?: Record<string, string>;
 }
@@ -38,11 +37,11 @@ export interface AnswerOptions {
 export async function answerWith(
   job: Job,
   { format, early, quality, index = 0, previews = 0 }: Wanted,
-  { signal, info, writer, ignored, headers = {} }: AnswerOptions,
+  { signal, info, writer, headers = {} }: AnswerOptions,
 ): Promise<Response> {
   const leave = job.watch(signal);
   const answer = (body: BodyInit, type: string) =>
-    new Response(body, { headers: { "content-type": type, ...jobHeaders(job, { info, ignored }), ...headers } });
+    new Response(body, { headers: { "content-type": type, ...jobHeaders(job, info), ...headers } });
   const stream = (pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void>, type: string) =>
     answer(bodyOf(pieces, leave), type);
   const live = (pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void>, type: string) => {

@@ -6,7 +6,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import { fileOf, unbuffered } from "../answer/mod.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
-import { type Env, notAllowed, readyInfo, submit, type Surface } from "../surface.ts";
+import { type Env, notAllowed, readyInfo, repeated, submit, type Surface } from "../surface.ts";
 import { Wire } from "../translate.ts";
 import { FileAddresses } from "./files.ts";
 import { streamImages } from "./stream.ts";
@@ -31,13 +31,14 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
     const release = () => upload[Symbol.dispose]();
     try {
       const wanted = translate(new Wire(upload.fields), endpoint);
-      const { parsed, info } = await wanted.translation.parse(surface, { grow: upload.grow, signal: c.req.raw.signal });
-      const idempotency = idempotencyOf(c, upload.fields);
+      const { translation } = wanted, info = await translation.info(surface);
       // An address is fetched after its answer.
       const detached = wanted.responseFormat === "url";
-      const job = submit(c, surface, { parsed, detached, idempotency, release, tag: "openai" }, info);
+      const asked = { detached, idempotency: idempotencyOf(c, upload.fields), release, tag: "openai" };
+      const parse = () => translation.parse(surface, info, { grow: upload.grow, signal: c.req.raw.signal });
+      const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
       const leave = job.watch(c.req.raw.signal);
-      const headers = () => jobHeaders(job, { info, ignored: parsed.ignored });
+      const headers = () => jobHeaders(job, info);
       if (wanted.stream) {
         const events = streamImages(job, wanted, { endpoint, describe, writer });
         const response = new Response(bodyOf(events, leave), {
