@@ -15,7 +15,8 @@ import type {
   ToWorker,
 } from "./protocol.ts";
 import { type JobProgress, JobStream } from "./job_stream.ts";
-import { type FaultCounts, Recovery } from "./recovery.ts";
+import { Questions } from "./questions.ts";
+import { type FaultCounts, noFaults, Recovery } from "./recovery.ts";
 import type { GenerateRequest } from "./request.ts";
 import { Pace, Watchdog } from "./watchdog.ts";
 
@@ -54,6 +55,10 @@ export interface Engine {
    * picture that may take as long as a step. Rejects with an EngineError where there is no such model.
    */
   describe(model: string): Promise<ModelInfo>;
+  /** Gives all device memory back, after the job that runs; the next one brings back what it needs. */
+  unload(): Promise<void>;
+  /** Brings a model's weights to the device, after the job that runs. Rejects with an EngineError where it cannot. */
+  load(model?: string): Promise<void>;
   /**
    * Runs one job and yields its events as they come, whether or not they are read. A job that was running when the
    * device or the Worker failed is begun again, once; its stream goes on where it was. Fails with an EngineError, or with
@@ -113,17 +118,11 @@ class WorkerEngine implements Engine {
   readonly #ready = Promise.withResolvers<EngineInfo>();
   /** Those not answered yet, in the order in which they are run. */
   readonly #jobs = new Map<string, JobStream>();
-  /** What is known of models by their names, and what has been asked and not been answered. */
+  /** What is known of models by their names. */
   readonly #described = new Map<string, ModelInfo>();
-  readonly #asked = new Map<string, PromiseWithResolvers<ModelInfo>>();
-  readonly #faults: FaultCounts = {
-    device_lost: 0,
-    device_hung: 0,
-    worker_crashed: 0,
-    out_of_memory: 0,
-    recoveries: 0,
-    retries: 0,
-  };
+  readonly #asked = new Questions<ModelInfo>();
+  readonly #moves = new Questions<void>();
+  readonly #faults: FaultCounts = { ...noFaults };
   readonly #recovery: Recovery;
   readonly #pace: Pace;
   readonly #watchdog = new Watchdog((ms) => {
@@ -172,12 +171,23 @@ class WorkerEngine implements Engine {
     if (status.state !== "loading" && model === status.info.model.name) return status.info;
     const known = this.#described.get(model);
     if (known) return known;
-    let asked = this.#asked.get(model);
-    if (!asked) {
-      this.#asked.set(model, asked = Promise.withResolvers());
-      if (status.state === "ready") this.#send({ type: "describe", id: model, model });
-    }
-    return await asked.promise;
+    return await this.#asked.ask({ type: "describe", id: model, model }, this.#send);
+  }
+
+  unload(): Promise<void> {
+    return this.#move({ type: "unload", id: crypto.randomUUID() });
+  }
+
+  load(model?: string): Promise<void> {
+    return this.#move({ type: "load", id: crypto.randomUUID(), model });
+  }
+
+  async #move(message: ToWorker & { id: string }): Promise<void> {
+    await this.#ready.promise;
+    if (this.#status.state === "failed") throw this.#status.error;
+    const moved = this.#moves.ask(message, this.#send);
+    this.#watch();
+    await moved;
   }
 
   generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress> {
@@ -186,7 +196,7 @@ class WorkerEngine implements Engine {
     else if (signal.aborted) job.end(signal.reason);
     else {
       this.#jobs.set(id, job);
-      if (this.#status.state === "ready") this.#send({ type: "generate", id, request });
+      this.#send({ type: "generate", id, request });
       this.#watch();
     }
     return job.readable;
@@ -215,7 +225,7 @@ class WorkerEngine implements Engine {
     worker.onmessageerror = ifCurrent(() => this.#crashed("The engine's Worker sent what cannot be read"));
     // What the device turned out to have it has after a failure, too.
     const options = { ...this.#options, budget: this.#memory?.budget ?? this.#options.budget };
-    this.#send({ type: "start", options });
+    worker.postMessage({ type: "start", options } satisfies ToWorker);
     this.#watch();
   }
 
@@ -226,9 +236,10 @@ class WorkerEngine implements Engine {
     this.#worker = undefined;
   }
 
-  #send(message: ToWorker): void {
-    this.#worker!.postMessage(message);
-  }
+  /** A Worker that is not ready yet is sent it once it is. */
+  readonly #send = (message: ToWorker): void => {
+    if (this.#status.state === "ready") this.#worker!.postMessage(message);
+  };
 
   #hear(message: FromWorker): void {
     switch (message.type) {
@@ -237,11 +248,14 @@ class WorkerEngine implements Engine {
         return;
       case "described":
         this.#described.set(message.id, message.info);
-        this.#answered(message.id)?.resolve(message.info);
+        this.#asked.close(message.id, { answer: message.info });
         return; // it may answer between two turns of a wait for the GPU
       case "undescribed":
-        this.#answered(message.id)?.reject(errorOf(message.error));
+        this.#asked.close(message.id, { error: errorOf(message.error) });
         return;
+      case "moved":
+        this.#moves.close(message.id, message.error ? { error: errorOf(message.error) } : { answer: undefined });
+        break;
       case "unready":
         return this.#unready(errorOf(message.error));
       case "lost":
@@ -294,8 +308,9 @@ class WorkerEngine implements Engine {
     } else this.#pace.started(info);
     this.#status = { state: "ready", info };
     this.#ready.resolve(info);
-    for (const model of this.#asked.keys()) this.#send({ type: "describe", id: model, model });
+    this.#asked.repeat(this.#send);
     for (const { id, request } of this.#jobs.values()) this.#send({ type: "generate", id, request });
+    this.#moves.repeat(this.#send);
   }
 
   /** The Worker could not start; the first time that is for whoever wanted it to judge. */
@@ -347,7 +362,8 @@ class WorkerEngine implements Engine {
     if (this.#status.state !== "failed") this.#status = { state: "failed", error };
     this.#ready.reject(error);
     for (const job of [...this.#jobs.values()]) this.#end(job, error);
-    for (const model of [...this.#asked.keys()]) this.#answered(model)!.reject(error);
+    this.#asked.fail(error);
+    this.#moves.fail(error);
   }
 
   /** Tells the Worker that nobody wants a job any more, or ends it where none has it. */
@@ -363,20 +379,14 @@ class WorkerEngine implements Engine {
     job.end(error);
   }
 
-  #answered(model: string): PromiseWithResolvers<ModelInfo> | undefined {
-    const asked = this.#asked.get(model);
-    this.#asked.delete(model);
-    return asked;
-  }
-
-  /** From now on the next news of the job that runs, or of a Worker that takes another's place, has its time. */
+  /** From now on the next news of the job that runs, of weights that move, or of a Worker that takes another's place has its time. */
   #watch(): void {
     const status = this.#status, [running] = this.#jobs.values();
     if (status.state === "recovering" && this.#worker) {
       const took = Object.values(status.info.timing).reduce((sum, ms) => sum + ms, 0);
       this.#watchdog.expect(this.#pace.startAllowance(took));
-    } else if (status.state === "ready" && running) {
-      this.#watchdog.expect(this.#pace.allowance(running.request));
+    } else if (status.state === "ready" && (running || this.#moves.areOpen)) {
+      this.#watchdog.expect(this.#pace.allowance(running?.request ?? status.info.model.defaults));
     } else this.#watchdog.rest();
   }
 }

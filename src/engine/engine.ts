@@ -192,6 +192,19 @@ export class Engine implements Disposable {
     this.backend.residency.clear();
   }
 
+  /**
+   * Brings a model's weights to the device, as far as they fit beside each other: its next picture need not wait for them.
+   * @throws {RefusedError} when there is none of that name, or it does not run here.
+   */
+  async load(name?: string): Promise<void> {
+    try {
+      await this.#model(name).load();
+    } catch (error) {
+      if (error instanceof GpuOutOfMemoryError) await this.#shrink(error);
+      throw error;
+    }
+  }
+
   #model(name: string = this.info.model.name): ServedModel {
     const model = this.#models.get(name) ?? this.#open(name);
     this.#models.delete(name);

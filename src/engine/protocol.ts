@@ -97,7 +97,11 @@ export type ToWorker =
   | { type: "start"; options: StartOptions }
   | { type: "describe"; id: string; model: string }
   | { type: "generate"; id: string; request: GenerateRequest }
-  | { type: "cancel"; id: string };
+  | { type: "cancel"; id: string }
+  /** After the jobs that were given before: gives all device memory back. */
+  | { type: "unload"; id: string }
+  /** After the jobs that were given before: brings a model's weights to the device, without a name the default one's. */
+  | { type: "load"; id: string; model?: string };
 
 /**
  * What happens to one job, in this order: started, then for each batch of its pictures step… with preview… among them and
@@ -138,6 +142,8 @@ export type FromWorker =
   | { type: "alive" }
   | { type: "described"; id: string; info: ModelInfo }
   | { type: "undescribed"; id: string; error: EngineFailure }
+  /** What was to be unloaded or loaded is, or could not be. */
+  | { type: "moved"; id: string; error?: EngineFailure }
   /** The engine could not start. */
   | { type: "unready"; error: EngineFailure }
   /** The device is gone: no job will be answered any more. */

@@ -18,6 +18,15 @@ export interface FaultCounts {
   retries: number;
 }
 
+export const noFaults: Readonly<FaultCounts> = {
+  device_lost: 0,
+  device_hung: 0,
+  worker_crashed: 0,
+  out_of_memory: 0,
+  recoveries: 0,
+  retries: 0,
+};
+
 /** How long to wait before the next Worker starts. */
 export class Recovery {
   readonly #backoffMs: number;

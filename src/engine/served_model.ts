@@ -16,6 +16,7 @@ import type { Prediction } from "../samplers/step.ts";
 import { joined } from "../tensor/join.ts";
 import { type ClipTokenizer, loadTokenizer } from "../tokenizer/clip.ts";
 import { type CanvasSize, latentShape } from "./canvas.ts";
+import type { Component } from "./component.ts";
 import { planPrompt, type PromptOptions, type PromptPlan, PromptTooLongError } from "./conditioning.ts";
 import { Embeddings } from "./embeddings.ts";
 import { lowerFirst } from "./fields.ts";
@@ -277,6 +278,19 @@ export class ServedModel implements Disposable {
       if (type === "step") enough.abort();
     }
     await this.pipeline.fitPreviews();
+  }
+
+  /** Brings its weights to the device, in the order in which stages need them, as many as fit beside each other. */
+  async load(): Promise<void> {
+    const needed: Component[] = [], { textEncoder, unet, vae } = this.model.components;
+    try {
+      for (const component of [textEncoder, unet, vae]) {
+        await component.load({ needed });
+        needed.push(component);
+      }
+    } catch (error) {
+      if (!(error instanceof BudgetError)) throw error; // those that do not fit come when their turn does
+    }
   }
 
   /** Forgets which sizes run and how: the device's budget is another now. */

@@ -43,6 +43,11 @@ scope.onmessage = ({ data: message }) => {
     case "cancel":
       jobs.get(message.id)?.abort();
       break;
+    case "unload":
+    case "load":
+      clearTimeout(unloading);
+      last = last.then(() => move(message));
+      break;
     default:
       message satisfies never;
   }
@@ -67,9 +72,24 @@ async function start({ keepAlive: wanted = Infinity, ...options }: StartOptions)
 
 /** Gives all device memory back once no job has come for `ms` milliseconds. */
 function rest(ms: number): void {
+  clearTimeout(unloading);
   if (ms > longestTimer) return;
   if (ms > 0) unloading = setTimeout(() => engine?.unload(), ms);
   else engine?.unload();
+}
+
+/** Takes everything off the device, or brings a model's weights to it; no job runs meanwhile. */
+async function move(message: Extract<ToWorker, { type: "unload" | "load" }>): Promise<void> {
+  const { id } = message;
+  try {
+    if (!engine) throw new Error("The engine has not started");
+    if (message.type === "unload") engine.unload();
+    else await engine.load(message.model);
+    scope.postMessage({ type: "moved", id });
+  } catch (error) {
+    scope.postMessage({ type: "moved", id, error: failure(error) });
+  }
+  if (jobs.size === 0) rest(keepAlive);
 }
 
 function report(): void {

@@ -125,6 +125,26 @@ Deno.test("unloading gives all device memory back, and the next picture is as ev
   ok(engine.memory.used > 0);
 });
 
+Deno.test("loading brings a model's weights back, as many as fit, and the next picture is as ever", async () => {
+  const weights = ({ memory }: Engine) =>
+    memory.residents.map(({ name }) => name).filter((name) => /^\w+ (unet|vae|text_encoder)$/.test(name));
+  using engine = await open();
+  engine.unload();
+  await engine.load();
+  await engine.load();
+  deepStrictEqual(weights(engine), ["tiny text_encoder", "tiny unet", "tiny vae"]);
+  strictEqual(engine.memory.used, engine.memory.bytes.weights);
+  await engine.load("first");
+  strictEqual(weights(engine).length, 6);
+  deepStrictEqual(await make(engine), before);
+  await rejects(engine.load("third"), { name: "RefusedError" });
+  using tight = await open(leastBudget);
+  tight.unload();
+  await tight.load();
+  ok(weights(tight).length >= 1 && weights(tight).length < 3 && tight.memory.used <= leastBudget);
+  deepStrictEqual(await make(tight), before);
+});
+
 Deno.test("fifty requests of alternating sizes and models leave device memory where it began, whatever the budget", async () => {
   const sizes = [[16, 16], [24, 16], [16, 32]], models = [undefined, "first", "second"];
   for (const budget of [undefined, leastBudget]) {
@@ -178,6 +198,12 @@ Deno.test("without a job for as long as keep_alive says, all device memory is gi
   ok(await run("b", 400) > 0, "not yet");
   await new Promise((resolve) => setTimeout(resolve, 600));
   strictEqual(engine.memory!.used, 0);
-  ok(await run("c", Infinity) > 0);
+  const [held, unloaded] = await Promise.all([run("c", Infinity), engine.unload().then(() => engine.memory!.used)]);
+  deepStrictEqual([held, unloaded], [0, 0], "after the job, and at once");
+  await engine.load();
+  ok(engine.memory!.used > 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  strictEqual(engine.memory!.used, 0, "nobody has asked for anything again");
+  ok(await run("d", Infinity) > 0);
   engine.close();
 });

@@ -122,6 +122,21 @@ Deno.test("a start that hangs is given up as well", async () => {
   assert.equal(engine.faults.device_hung, 0, "the device is lost, not hung");
 });
 
+Deno.test("weights that were to move when a device was lost or hung are moved on the next one", async () => {
+  for (const [model, kind] of [["lose", "device_lost"], ["hang", "device_hung"]] as const) {
+    using engine = await start({ gpuTimeout: 300 });
+    await engine.load(model);
+    await engine.unload();
+    assert.deepEqual([engine.faults[kind], engine.faults.recoveries], [1, 1]);
+    const moves = engine.lines.filter((line) => /^(un)?load in/.test(line));
+    assert.deepEqual(moves, ["load in life 0", "load in life 1", "unload in life 1"]);
+    await assert.rejects(engine.load("missing"), { name: "EngineError", code: "invalid_request" });
+  }
+  const failed = createEngine({ model: "missing", module });
+  await assert.rejects(failed.unload(), { name: "EngineError" });
+  failed.close();
+});
+
 Deno.test("another adapter or precision, whose pictures would be others, is waited out", async () => {
   using engine = await start({ model: "moved" });
   assert.equal((await Array.fromAsync(run(engine, "lose 1"))).at(-1)!.type, "done");

@@ -37,6 +37,17 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
     case "cancel":
       send({ type: "cancelled", id: message.id });
       return;
+    case "unload":
+    case "load": {
+      const { id } = message, model = message.type === "load" ? message.model : undefined;
+      send({ type: "log", message: `${message.type} in life ${life}` });
+      if (model === "lose" && life === 0) {
+        send({ type: "lost", error: { code: "device_lost", message: "It fell off" } });
+      } else if (model === "hang" && life === 0) return;
+      else if (model !== "missing") send({ type: "moved", id });
+      else send({ type: "moved", id, error: { code: "invalid_request", message: "There is no such model" } });
+      return;
+    }
   }
 };
 

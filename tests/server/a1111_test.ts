@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
 import { decodeBase64, encodeBase64 } from "@std/encoding";
+import { info } from "./fake_engine.ts";
 import { moment, serve } from "./serve.ts";
 
 const api = "/sdapi/v1";
@@ -183,6 +184,22 @@ Deno.test("options are told and set as clients do, the whole object posted back,
   assert.equal(other.status, 404);
 });
 
+Deno.test("unload-checkpoint frees the device, reload-checkpoint brings back the model that the options name", async () => {
+  using server = serve({ models: () => [{ name: "other", path: "/models/other", modified: 0 }] });
+  server.engine.others.set("other", { ...info, model: { ...info.model, name: "other" } });
+  const post = async (path: string, body?: unknown) => {
+    const response = await server.send("POST", `${api}/${path}`, body);
+    return [response.status, await response.json()];
+  };
+  assert.deepEqual(await post("unload-checkpoint"), [200, {}]);
+  assert.deepEqual(await post("reload-checkpoint"), [200, {}]);
+  assert.deepEqual(await post("options", { sd_model_checkpoint: "other.safetensors" }), [200, null]);
+  assert.deepEqual(await post("reload-checkpoint"), [200, {}]);
+  assert.deepEqual(server.engine.moves, ["unload", "load tiny", "load other"]);
+  server.engine.status = { state: "loading" };
+  for (const path of ["unload-checkpoint", "reload-checkpoint"]) assert.equal((await post(path))[0], 503, path);
+});
+
 Deno.test("samples_format jpg or webp answers such a file, also for one request, and png-info reads it", async () => {
   using server = serve();
   for (const [format, start] of [["jpg", [0xff, 0xd8, 0xff]], ["webp", [0x52, 0x49, 0x46]]] as const) {
@@ -284,7 +301,8 @@ Deno.test("every list that clients ask for is there", async () => {
   }
   for (const path of ["cmd-flags", "latent-upscale-modes"]) await get(`${api}/${path}`);
   for (const path of ["version", "model_list", "module_list"]) await get(`/controlnet/${path}`);
-  for (const path of ["skip", "refresh-checkpoints", "unload-checkpoint", "interrupt"]) {
+  for (const path of ["skip", "refresh-checkpoints", "interrupt"]) {
     assert.equal((await server.send("POST", `${api}/${path}`)).status, 200, path);
   }
+  assert.deepEqual(server.engine.moves, []);
 });

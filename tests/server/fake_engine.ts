@@ -6,6 +6,7 @@ import {
   type FaultCounts,
   type JobProgress,
 } from "../../src/engine/client.ts";
+import { noFaults } from "../../src/engine/recovery.ts";
 import type { EngineInfo, MemoryReport, ModelInfo } from "../../src/engine/protocol.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
 import { filterRows } from "../png/filter_rows.ts";
@@ -94,14 +95,7 @@ export class FakeEngine implements Engine {
   readonly ready = Promise.resolve(info);
   status: EngineStatus = { state: "ready", info };
   memory: MemoryReport | undefined;
-  faults: FaultCounts = {
-    device_lost: 0,
-    device_hung: 0,
-    worker_crashed: 0,
-    out_of_memory: 0,
-    recoveries: 0,
-    retries: 0,
-  };
+  faults: FaultCounts = { ...noFaults };
   readonly jobs: FakeJob[] = [];
   /** Models that can be asked for beside the first, by name. */
   readonly others = new Map<string, ModelInfo>();
@@ -120,6 +114,19 @@ export class FakeEngine implements Engine {
   describe(model: string): Promise<ModelInfo> {
     const found = model === info.model.name ? info : this.others.get(model);
     return found ? Promise.resolve(found) : Promise.reject(new EngineError("invalid_request", `There is no ${model}`));
+  }
+
+  /** What was unloaded and loaded, in turn. */
+  readonly moves: string[] = [];
+
+  unload(): Promise<void> {
+    this.moves.push("unload");
+    return Promise.resolve();
+  }
+
+  load(model?: string): Promise<void> {
+    this.moves.push(`load ${model ?? info.model.name}`);
+    return Promise.resolve();
   }
 
   /** The next job that comes in. */

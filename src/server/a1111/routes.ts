@@ -113,7 +113,16 @@ export function a1111Routes(surface: Surface): Hono<Env> {
     return c.json({ ram: { free, used: rss, total }, cuda: deviceMemory(engine.memory) });
   });
   for (const path of ["checkpoints", "loras", "vae", "embeddings"]) app.post(`/refresh-${path}`, (c) => c.json(null));
-  for (const path of ["unload", "reload"]) app.post(`/${path}-checkpoint`, (c) => c.json({}));
+  app.post("/unload-checkpoint", async (c) => {
+    readyInfo(engine);
+    await engine.unload();
+    return c.json({});
+  });
+  app.post("/reload-checkpoint", async (c) => {
+    readyInfo(engine);
+    await engine.load(settings.model);
+    return c.json({});
+  });
 
   app.post("/png-info", async (c) => {
     using upload = await uploads.read(c.req.raw);

@@ -50,12 +50,16 @@ export class Settings {
     if (modelName(this.#values.sd_model_checkpoint) === loaded) this.#values.sd_model_checkpoint = "";
   }
 
+  /** The name of the model in use, where it is another than the engine's own. */
+  get model(): string | undefined {
+    return modelName(this.#values.sd_model_checkpoint) || undefined;
+  }
+
   /** The options as `GET options` gives them, where `loaded` is the engine's own model. */
   list(loaded: string): Record<string, unknown> {
-    const model = this.#values.sd_model_checkpoint || loaded;
     return {
       ...this.#values,
-      sd_model_checkpoint: titleOf(modelName(model)),
+      sd_model_checkpoint: titleOf(this.model ?? loaded),
       sd_checkpoint_hash: "",
       forge_preset: "sd",
     };
@@ -76,8 +80,8 @@ export class Settings {
    * @throws RequestError where a setting's value is none
    */
   apply(into: Translation): FileFormat {
-    const { sd_model_checkpoint: model, sd_vae: vae, randn_source: source, ...values } = this.#values;
-    into.set("model", model === "" ? undefined : modelName(model), "sd_model_checkpoint");
+    const { sd_vae: vae, randn_source: source, ...values } = this.#values;
+    into.set("model", this.model, "sd_model_checkpoint");
     if (!["automatic", "none", ""].includes(vae.toLowerCase())) throw wrong("sd_vae", vae, "Automatic");
     const rng = sources[source.toLowerCase()];
     if (!rng) throw wrong("randn_source", source, "GPU, CPU or NV");

@@ -236,6 +236,20 @@ const a1111Paths: Record<string, Record<string, Operation>> = {
       responses: { 200: answered("Done", { [jsonType]: {} }) },
     },
   },
+  "/sdapi/v1/unload-checkpoint": {
+    post: {
+      summary: "Gives device memory back once the running job is done; the next one brings back what it needs",
+      tags: ["A1111"],
+      responses: { ...plainErrors(), 200: answered("Done", { [jsonType]: {} }) },
+    },
+  },
+  "/sdapi/v1/reload-checkpoint": {
+    post: {
+      summary: "Brings the weights of the model in use back to the device",
+      tags: ["A1111"],
+      responses: { ...plainErrors(), 200: answered("Done", { [jsonType]: {} }) },
+    },
+  },
 };
 
 const otherPaths: Record<string, Record<string, Operation>> = {
