@@ -379,10 +379,11 @@ class WorkerEngine implements Engine {
     job.end(error);
   }
 
-  /** From now on the next news of the job that runs, of weights that move, or of a Worker that takes another's place has its time. */
+  /** From now on the next news of a Worker that starts, of the job that runs, or of weights that move has its time. */
   #watch(): void {
     const status = this.#status, [running] = this.#jobs.values();
-    if (status.state === "recovering" && this.#worker) {
+    if (status.state === "loading") this.#watchdog.expect(this.#pace.startAllowance());
+    else if (status.state === "recovering" && this.#worker) {
       const took = Object.values(status.info.timing).reduce((sum, ms) => sum + ms, 0);
       this.#watchdog.expect(this.#pace.startAllowance(took));
     } else if (status.state === "ready" && (running || this.#moves.areOpen)) {

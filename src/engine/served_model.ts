@@ -271,10 +271,12 @@ export class ServedModel implements Disposable {
       strength: 1,
     };
     const fromPicture = { ...request, initImage: new Uint8Array(3 * width * height) };
-    for await (const _ of this.generate(fromPicture, AbortSignal.any([]))) { /* the picture is nobody's */ }
+    const { alive } = this.model.backend;
+    for await (const _ of this.generate(fromPicture, AbortSignal.any([]))) alive(); // the picture is nobody's
     // Without guidance only the step is another one.
     const enough = new AbortController();
     for await (const { type } of this.generate({ ...request, guidanceScale: 1 }, enough.signal)) {
+      alive();
       if (type === "step") enough.abort();
     }
     await this.pipeline.fitPreviews();

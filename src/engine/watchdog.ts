@@ -43,8 +43,8 @@ export class Pace {
     return Math.max(this.#floorMs, slack * ms * growth ** 2);
   }
 
-  /** Milliseconds that starting again may take, where the first start took `ms`. */
-  startAllowance(ms: number): number {
+  /** Milliseconds without news that a start may take: where one took `ms` before ten times that, else ten times the floor. */
+  startAllowance(ms: number = this.#floorMs): number {
     return Math.max(this.#floorMs, slack * ms);
   }
 }

@@ -122,6 +122,17 @@ Deno.test("a start that hangs is given up as well", async () => {
   assert.equal(engine.faults.device_hung, 0, "the device is lost, not hung");
 });
 
+Deno.test("a first start that says nothing is given up, for whoever wanted it to judge; one that is slow is not", async () => {
+  const gpuTimeout = 150; // ten times that may a start be silent
+  const large = start({ model: "large", gpuTimeout });
+  const silent = createEngine({ model: "silent", module, gpuTimeout });
+  await assert.rejects(silent.ready, { name: "EngineError", code: "device_hung", message: /has not answered for/ });
+  assert.equal(silent.status.state, "failed");
+  silent.close();
+  using slow = await large;
+  assert.equal(slow.status.state, "ready");
+});
+
 Deno.test("weights that were to move when a device was lost or hung are moved on the next one", async () => {
   for (const [model, kind] of [["lose", "device_lost"], ["hang", "device_hung"]] as const) {
     using engine = await start({ gpuTimeout: 300 });
@@ -173,6 +184,7 @@ Deno.test("a job is granted ten of the slowest steps of its size, and never less
   const hires = { ...size(64), hires: { ...size(256) } as never };
   assert.equal(pace.allowance(hires), 9000 * 4 ** 2);
   assert.equal(pace.startAllowance(2000), 20_000);
+  assert.equal(pace.startAllowance(), 10_000, "nothing is known of the first start");
   assert.equal(new Pace(Infinity).allowance(size(64)), Infinity);
 });
 

@@ -61,7 +61,14 @@ function start(model: string): void {
   const isUnready = model === "missing" || model === "doomed" && life > 0 || model === "slow" && life % 4 > 0;
   if (isUnready) send({ type: "unready", error: { code: "internal", message: "There is no such model" } });
   else if (model === "moved" && life === 1) send({ type: "ready", info: { ...info, precision: "f16" } });
-  else if (model !== "stuck" || life !== 1) send({ type: "ready", info });
+  else if (model === "large") beAlive(6);
+  else if (model !== "silent" && (model !== "stuck" || life !== 1)) send({ type: "ready", info });
+}
+
+/** Is alive so often, every 300 ms, and then ready. */
+function beAlive(times: number): void {
+  send(times > 0 ? { type: "alive" } : { type: "ready", info });
+  if (times > 0) setTimeout(() => beAlive(times - 1), 300);
 }
 
 /** `PROMPT` or `WHAT AFTER [always]`: the device is lost, or the Worker fails, after so many events, in the first life or in all. */
