@@ -53,6 +53,7 @@ const app = createApp(engine, {
   rate: options.rateLimit === undefined ? undefined : new RateLimit({ perMinute: options.rateLimit }),
   origins: options.corsOrigins,
   openMetrics: options.openMetrics,
+  publicUrl: options.publicUrl,
   weights: weightsIdentity([model, ...(options.vae ? [options.vae] : []), ...embeddingFolders(model, options)]),
   models: () => listModels(options, headers),
   counts,

@@ -48,6 +48,8 @@ export interface AppOptions {
   weights?: string;
   /** How long and how many results are kept. */
   results?: Pick<JobsOptions, "ttlMs" | "maxBytes" | "maxRecords" | "now">;
+  /** What addresses in answers begin with; where each request came where it is absent. */
+  publicUrl?: string;
   /** The keys that are asked for; none where it is empty. */
   keys?: KeyRing;
   rate?: RateLimit;
@@ -74,7 +76,7 @@ export function createApp(
   engine: Engine,
   options: AppOptions,
 ): Hono<Env> {
-  const { queue, uploads, pictures, writer = new PictureWriter(), remote } = options;
+  const { queue, uploads, pictures, writer = new PictureWriter(), remote, publicUrl } = options;
   const { models = listModels, embeddings = () => [], weights = "", results } = options;
   const { log = new Log({ level: "error" }), logPrompts: prompts = false, stopping } = options;
   const { counts = new Counts() } = options;
@@ -106,7 +108,8 @@ export function createApp(
   };
   const jobs = new Jobs({ engine, queue, pictures, log, rate, follow, ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
-  const surface: Surface = { engine, jobs, uploads, writer, models, embeddings, remote, weights, open: keys.isEmpty };
+  const facts = { models, embeddings, weights, publicUrl, open: keys.isEmpty };
+  const surface: Surface = { engine, jobs, uploads, writer, remote, ...facts };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));
   const openAi = openAiRoutes(surface);

@@ -3,7 +3,7 @@ import { defaultModel } from "../engine/locate.ts";
 import { version } from "../engine/version.ts";
 import { callersModel, callersPath, parseFlags, UsageError } from "../std/command_line.ts";
 import { logFormats, logLevels } from "./log.ts";
-import { bytes, list, oneOf, type Setting, text, time, whole, yes } from "./settings.ts";
+import { address, bytes, list, oneOf, type Setting, text, time, whole, yes } from "./settings.ts";
 
 export { UsageError } from "../std/command_line.ts";
 
@@ -16,6 +16,11 @@ export const settings = {
     shown: "127.0.0.1",
   }),
   port: whole({ value: "NUMBER", help: "the port to listen on", absent: 8000, shown: "8000", min: 0, max: 65535 }),
+  publicUrl: address({
+    value: "URL",
+    help: "the address at which clients reach it, for the addresses in answers: needed behind a proxy that speaks TLS",
+    shown: "the request's own",
+  }),
   model: text({
     value: "NAME|PATH",
     help: "a model in `weights/` or `MODELS_DIR` by name, or any by its path: a folder or a single file",

@@ -26,6 +26,15 @@ export function text<T>({ absent, ...told }: Told & { absent: T }): Setting<stri
   return { ...told, absent, parse: (text) => text, would: "any text" };
 }
 
+/** An address of http or https, perhaps with a path, without the slash at its end. */
+export function address({ ...told }: Told): Setting<string | undefined> {
+  const parse = (text: string) => {
+    const url = URL.parse(text), plain = url && !url.username && !url.password && !url.search && !url.hash;
+    return plain && /^https?:$/.test(url.protocol) ? url.href.replace(/\/+$/, "") : undefined;
+  };
+  return { ...told, absent: undefined, parse, would: "an address like https://example.com" };
+}
+
 /** A whole number from `min` to `max`. */
 export function whole<T>(
   { absent, min, max, ...told }: Told & { absent: T; min: number; max: number },

@@ -26,6 +26,8 @@ export interface Surface {
   remote?: RemotePictures;
   /** What the weights are known by, in ETags. */
   weights: string;
+  /** What addresses in answers begin with, where that is not where the request came. */
+  publicUrl?: string;
   /** Whether answers are for everybody: no keys are asked for. */
   open: boolean;
 }

@@ -128,6 +128,23 @@ Deno.test("response_format url answers an address that is good without a key, an
   }
 });
 
+Deno.test("an address in an answer begins where the request came, or where PUBLIC_URL says, whatever a proxy's headers say", async () => {
+  const headers = { "x-forwarded-proto": "gopher", "x-forwarded-host": "elsewhere.example", forwarded: "proto=gopher" };
+  for (
+    const [publicUrl, start] of [
+      [undefined, "http://localhost/v1/files/"],
+      ["https://pictures.example", "https://pictures.example/v1/files/"],
+      ["https://pictures.example/sd", "https://pictures.example/sd/v1/files/"],
+    ]
+  ) {
+    using server = serve({ publicUrl });
+    const answer = server.send("POST", generations, { prompt: "x", response_format: "url" }, { headers });
+    (await server.engine.next()).run();
+    const [{ url }] = (await (await answer).json()).data;
+    assert.equal(url.slice(0, start!.length), start);
+  }
+});
+
 Deno.test("a signed address ends with its time", () => {
   const addresses = new FileAddresses();
   const file = { job: "a-b", index: 0, format: "png" } as const;

@@ -7,6 +7,7 @@ Deno.test("options have defaults, the environment is before them and the command
     allowImageUrls: false,
     host: "127.0.0.1",
     port: 8000,
+    publicUrl: undefined,
     model: "tiny",
     vae: undefined,
     gpu: undefined,
@@ -31,6 +32,7 @@ Deno.test("options have defaults, the environment is before them and the command
   const env = {
     HOST: "0.0.0.0",
     PORT: "80",
+    PUBLIC_URL: "https://pictures.example/sd/",
     MODEL: "a",
     VAE: "/v",
     GPU: "1",
@@ -55,6 +57,7 @@ Deno.test("options have defaults, the environment is before them and the command
   const told = {
     host: "0.0.0.0",
     port: 80,
+    publicUrl: "https://pictures.example/sd",
     model: "a",
     vae: "/v",
     gpu: "1",
@@ -94,6 +97,16 @@ Deno.test("what makes no sense is a UsageError that names the flag or the variab
       {},
       /^Cannot use --gpu-timeout "500ms", a time like 5m, 30s, from 1s on, or -1 .* would do$/,
     ],
+    ...["pictures.example", "ftp://a.example", "https://a:b@c.example", "https://a.example/?b", "https://a.example/#b"]
+      .map(
+        (
+          url,
+        ): (typeof cases)[number] => [
+          ["--public-url", url],
+          {},
+          /^Cannot use --public-url ".*", an address like .* would do$/,
+        ],
+      ),
     [["--queue", "0"], {}, /^Cannot use --queue "0", a whole number from 1 to 100000 would do$/],
     [[], { PORT: "eighty" }, /^Cannot use PORT "eighty", /],
     [[], { API_KEYS: "x", RATE_LIMIT: "0" }, /^Cannot use RATE_LIMIT "0", a whole number from 1 to \d+ would do$/],

@@ -14,7 +14,7 @@ import { type Endpoint, type OpenAiRequest, translate } from "./translate.ts";
 
 /** The routes below `/v1/images`, and those of the files that their answers name. */
 export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono<Env> } {
-  const { engine, jobs, uploads, writer } = surface;
+  const { engine, jobs, uploads, writer, publicUrl } = surface;
   const addresses = new FileAddresses();
   const images = new Hono<Env>();
 
@@ -50,9 +50,10 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
       try {
         await job.over;
         if (job.error) throw job.error;
+        const base = publicUrl ?? new URL(c.req.url).origin;
         const data = await Promise.all(job.pictures.map(async (_, index) => {
           const { format, compression: quality } = wanted;
-          if (detached) return { url: new URL(addresses.path({ job: job.id, index, format }), c.req.url).href };
+          if (detached) return { url: base + addresses.path({ job: job.id, index, format }) };
           return { b64_json: encodeBase64(await fileOf(job, index, { format, quality, writer })) };
         }));
         return c.json({ created: Math.floor(job.created / 1000), data, ...describe(job, wanted) }, 200, headers());
