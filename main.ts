@@ -3,7 +3,7 @@ import { hostBytes } from "./src/engine/budget.ts";
 import { createEngine } from "./src/engine/client.ts";
 import { type EmbeddingEntry, listEmbeddings } from "./src/engine/embeddings.ts";
 import { weightsIdentity } from "./src/engine/identity.ts";
-import { embeddingFolders, listModels, locateModel, ModelNotFoundError } from "./src/engine/locate.ts";
+import { embeddingFolders, listModels, locateModel, ModelNotFoundError, whyNoModel } from "./src/engine/locate.ts";
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
 import { announce } from "./src/server/banner.ts";
@@ -56,6 +56,7 @@ const app = createApp(engine, {
   publicUrl: options.publicUrl,
   weights: weightsIdentity([model, ...(options.vae ? [options.vae] : []), ...embeddingFolders(model, options)]),
   models: () => listModels(options, headers),
+  whyNoModel: (name) => whyNoModel(name, options),
   counts,
   log,
   logPrompts: options.logPrompts,

@@ -14,10 +14,13 @@ export function convertCommand(path: string): string {
   return `python -c "${SCRIPT}" ${quoted(path)} ${quoted(path.replace(PICKLE, "") + ".safetensors")}`;
 }
 
+/** What the pickle at `path` is, and what to do with it. */
+export function describePickle(path: string): string {
+  return "a PyTorch pickle, loading it could run any code that is inside; " +
+    `get the model's safetensors files, or convert it where you trust it: ${convertCommand(path)}`;
+}
+
 /** The refusal of the pickle at `path`. */
 export function pickleError(path: string): CheckpointError {
-  return new CheckpointError(
-    `Cannot load ${path}: it is a PyTorch pickle, loading it could run any code that is inside; ` +
-      `get the model's safetensors files, or convert it where you trust it: ${convertCommand(path)}`,
-  );
+  return new CheckpointError(`Cannot load ${path}: it is ${describePickle(path)}`);
 }

@@ -1,4 +1,5 @@
 /** One device and the models on it, making one picture at a time: what the Worker wraps in messages. */
+import { dirname } from "node:path";
 import { openModel } from "../checkpoint/model.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { GpuOutOfMemoryError } from "../gpu/errors.ts";
@@ -228,7 +229,8 @@ export class Engine implements Disposable {
       return ServedModel.open(this.backend, found.path, { precision, embeddings, log });
     } catch (cause) {
       if (!(cause instanceof Error)) throw cause;
-      throw new RefusedError(`Cannot use the model ${name}: ${lowerFirst(cause.message)}`, { cause, field: "model" });
+      const reason = lowerFirst(cause.message).replaceAll(`${dirname(found.path)}/`, ""); // where it is is nobody's business
+      throw new RefusedError(`Cannot use the model ${name}: ${reason}`, { cause, field: "model" });
     }
   }
 

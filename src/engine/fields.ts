@@ -11,7 +11,7 @@ export class RequestError extends Error {
   }
 }
 
-/** A value that exists but does not go with the others. */
+/** A value that names what there is, and that will not do: it does not go with the others, or is of another kind. */
 export class ConflictError extends RequestError {
   override name = "ConflictError";
 }

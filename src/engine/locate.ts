@@ -3,7 +3,9 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../checkpoint/error.ts";
 import { recognise } from "../checkpoint/family.ts";
+import { describePickle, PICKLE } from "../checkpoint/pickle.ts";
 import { openCheckpoint } from "../checkpoint/safetensors.ts";
+import { lowerFirst } from "./fields.ts";
 
 /** The folder of models that comes with the programme. */
 export const weightsFolder: URL = new URL("../../weights/", import.meta.url);
@@ -80,6 +82,29 @@ export function listModels(homes: ModelHomes = {}, read: Map<string, boolean> = 
     }
   }
   return [...models.values()];
+}
+
+/**
+ * Why the name of a file is no model's, by what the file is: "old.ckpt is a PyTorch pickle, …". Undefined where there is no
+ * such file. Names alone are told, no folders, and only names are looked up, never paths: they came with a request.
+ */
+export function whyNoModel(name: string, homes: ModelHomes = {}): string | undefined {
+  for (const home of foldersOf(homes)) {
+    const files = new Set(isFolder(home) ? [...Deno.readDirSync(home)].map(({ name }) => name) : []);
+    const file = ["", SINGLE, ...PICKLES].map((end) => name + end).find((file) => files.has(file));
+    if (file === undefined || isFolder(`${home}/${file}`)) continue;
+    if (PICKLE.test(file)) return `${file} is ${describePickle(file)}`;
+    if (!file.endsWith(SINGLE)) continue;
+    try {
+      using checkpoint = openCheckpoint(`${home}/${file}`);
+      const { what, supported, hint } = recognise(checkpoint.tensors.keys());
+      if (!supported) return `${file} is ${what}; ${hint}`;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      return lowerFirst(error.message).replaceAll(`${home}/`, "");
+    }
+  }
+  return undefined;
 }
 
 function foldersOf({ modelsDir }: ModelHomes): string[] {

@@ -111,13 +111,22 @@ export function fieldsOf({ model: { name, defaults }, limits }: RequestContext) 
 /**
  * The name in a request's field `model`; undefined where it names none.
  *
- * @throws RequestError where there is none of that name, with those first that are most like it
+ * `why` says what else a name may stand for, if it knows.
+ *
+ * @throws ConflictError where that is no model, RequestError where there is none of that name, with those first that are
+ * most like it
  */
-export function modelOf(fields: ReadonlyMap<string, unknown>, names: () => readonly string[]): string | undefined {
+export function modelOf(
+  fields: ReadonlyMap<string, unknown>,
+  names: () => readonly string[],
+  why: (name: string) => string | undefined = () => undefined,
+): string | undefined {
   const asked = fields.get("model") ?? undefined;
   if (asked === undefined) return undefined;
   const all = names();
   if (typeof asked === "string" && all.includes(asked)) return asked;
+  const reason = typeof asked === "string" ? why(asked) : undefined;
+  if (reason) throw new ConflictError("model", `Field model is ${show(asked)}: ${reason}`);
   throw wrong("model", nearestFirst(`${asked}`, all).slice(0, nearestNames).join(" or "), asked);
 }
 

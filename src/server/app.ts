@@ -40,6 +40,8 @@ export interface AppOptions {
   writer?: PictureWriter;
   /** The models that have a name, for `/v1/models`. */
   models?: () => readonly ModelEntry[];
+  /** Why a name that no model has is none, where there is a file of it. */
+  whyNoModel?: (name: string) => string | undefined;
   /** The textual inversions that there are, for A1111's clients. */
   embeddings?: () => readonly EmbeddingEntry[];
   /** Fetches pictures by their addresses; none are where it is absent. */
@@ -108,7 +110,7 @@ export function createApp(
   };
   const jobs = new Jobs({ engine, queue, pictures, log, rate, follow, ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
-  const facts = { models, embeddings, weights, publicUrl, open: keys.isEmpty };
+  const facts = { models, whyNoModel: options.whyNoModel, embeddings, weights, publicUrl, open: keys.isEmpty };
   const surface: Surface = { engine, jobs, uploads, writer, remote, ...facts };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));

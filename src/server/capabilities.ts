@@ -6,7 +6,7 @@ import { requestProperties } from "./docs/schemas.ts";
 import { type Env, infoOf, notAllowed, type Surface } from "./surface.ts";
 
 /** The route; `?model=` asks of another model than the one in use. */
-export function capabilityRoutes(surface: Pick<Surface, "engine" | "models">): Hono<Env> {
+export function capabilityRoutes(surface: Pick<Surface, "engine" | "models" | "whyNoModel">): Hono<Env> {
   const app = new Hono<Env>();
   app.get("/", async (c) => {
     const asked = c.req.query("model");

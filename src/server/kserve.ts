@@ -2,7 +2,7 @@
 import { type Context, Hono } from "hono";
 import { encodeBase64 } from "@std/encoding";
 import type { EngineInfo } from "../engine/protocol.ts";
-import { fileFields, RequestError } from "../engine/request.ts";
+import { ConflictError, fileFields, RequestError } from "../engine/request.ts";
 import { version } from "../engine/version.ts";
 import { concat } from "../png/chunk.ts";
 import { jobHeaders } from "./answer/headers.ts";
@@ -65,7 +65,8 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
     try {
       return await infoOf(surface, new Map([["model", model]]));
     } catch (error) {
-      throw error instanceof RequestError ? new Refusal("model_not_found", error.message) : error;
+      if (!(error instanceof RequestError) || error instanceof ConflictError) throw error;
+      throw new Refusal("model_not_found", error.message);
     }
   }
 

@@ -20,6 +20,8 @@ export interface Surface {
   writer: PictureWriter;
   /** The models that have a name. */
   models: () => readonly ModelEntry[];
+  /** Why a name that no model has is none, where there is a file of it. */
+  whyNoModel?: (name: string) => string | undefined;
   /** The textual inversions that there are, for whichever text encoder. */
   embeddings: () => readonly EmbeddingEntry[];
   /** Fetches pictures by their addresses, where that is allowed. */
@@ -68,11 +70,12 @@ export function readyInfo(engine: Engine): EngineInfo {
  * @throws RequestError where there is none of that name; Refusal or EngineError
  */
 export async function infoOf(
-  { engine, models }: Pick<Surface, "engine" | "models">,
+  { engine, models, whyNoModel }: Pick<Surface, "engine" | "models" | "whyNoModel">,
   fields: ReadonlyMap<string, unknown>,
 ): Promise<EngineInfo> {
   const info = readyInfo(engine);
-  const name = modelOf(fields, () => [...new Set([info.model.name, ...models().map(({ name }) => name)])]);
+  const names = () => [...new Set([info.model.name, ...models().map(({ name }) => name)])];
+  const name = modelOf(fields, names, whyNoModel);
   if (name === undefined) return info;
   return { ...info, ...await engine.describe(name) };
 }

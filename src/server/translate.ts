@@ -33,7 +33,7 @@ export class Translation {
   }
 
   /** What the engine says of the request's model. @throws RequestError in the client's names; Refusal or EngineError */
-  info(surface: Pick<Surface, "engine" | "models">): Promise<EngineInfo> {
+  info(surface: Pick<Surface, "engine" | "models" | "whyNoModel">): Promise<EngineInfo> {
     return this.#inTheirNames(() => infoOf(surface, this.fields));
   }
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
 import { writeSafetensors } from "../../src/checkpoint/write.ts";
-import { embeddingFolders, listModels, locateModel, ModelNotFoundError } from "../../src/engine/locate.ts";
+import { embeddingFolders, listModels, locateModel, ModelNotFoundError, whyNoModel } from "../../src/engine/locate.ts";
 
 /** Runs `body` with a folder of models: two folders, single files and what is none. */
 function withModels(body: (modelsDir: string) => void): void {
@@ -62,6 +62,22 @@ Deno.test("a name leads to the path that is listed under it, and a path to itsel
     );
   });
   match(locateModel("tiny"), /weights\/tiny$/);
+});
+
+Deno.test("the name of a file that is no model says what the file is, and neither where it is nor what is elsewhere", () => {
+  withModels((modelsDir) => {
+    const why = (name: string) => whyNoModel(name, { modelsDir }) ?? "";
+    strictEqual(why("style"), "style.safetensors is a LoRA, not a model; give the model that it belongs to");
+    strictEqual(why("style.safetensors"), why("style"));
+    match(why("old"), /^old\.ckpt is a PyTorch pickle, .*: python -c ".*" old\.ckpt old\.safetensors$/);
+    strictEqual(why("old.ckpt"), why("old"));
+    match(why("broken"), /broken\.safetensors/);
+    for (const name of ["style", "old", "broken"]) ok(!why(name).includes(modelsDir), why(name));
+    const { length } = modelsDir, folder = modelsDir.slice(modelsDir.lastIndexOf("/") + 1, length);
+    for (const name of ["", "none", "empty", "single", "zebra", ".", "..", `${modelsDir}/old`, `../${folder}/old`]) {
+      strictEqual(why(name), "", name);
+    }
+  });
 });
 
 Deno.test("a name or path that leads nowhere is an error that lists the names", () => {

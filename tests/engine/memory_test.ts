@@ -172,6 +172,16 @@ Deno.test("a request may name any model there is a folder of, and gets that mode
   }
 });
 
+Deno.test("a model that cannot be opened is refused without a word of where it lies", async () => {
+  Deno.mkdirSync(`${modelsDir}/hollow`);
+  Deno.writeTextFileSync(`${modelsDir}/hollow/model_index.json`, "{}");
+  await rejects(make(roomy, { model: "hollow" }), (error: Error) => {
+    match(error.message, /^Cannot use the model hollow: .*hollow/);
+    return !error.message.includes(modelsDir);
+  });
+  Deno.removeSync(`${modelsDir}/hollow`, { recursive: true });
+});
+
 Deno.test("questions about many other models do not end the one whose job runs", async () => {
   const names = Array.from({ length: 10 }, (_, i) => `other${i}`);
   for (const name of names) Deno.symlinkSync(tiny, `${modelsDir}/${name}`);

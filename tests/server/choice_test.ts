@@ -18,7 +18,8 @@ function serve() {
     limits,
   });
   const models = () => ["other", "another"].map((name) => ({ name, path: `/${name}`, modified: 0 }));
-  const app = createApp(engine, { queue: new Queue({ capacity: 8 }), uploads, pictures, models });
+  const whyNoModel = (name: string) => name === "style" ? "style.safetensors is a LoRA" : undefined;
+  const app = createApp(engine, { queue: new Queue({ capacity: 8 }), uploads, pictures, models, whyNoModel });
   return {
     app,
     engine,
@@ -38,6 +39,33 @@ Deno.test("a request that names a model gets that model's defaults, and its name
   const png = decode(await (await answer).bytes());
   assert.deepEqual([png.width, png.height], [32, 16]);
   assert.equal(parseInfotext(png.text.parameters).parameters.Model, "other");
+});
+
+Deno.test("a name that is a file's and no model's is refused with what the file is, on every surface, and not as one that is not there", async () => {
+  using server = serve();
+  const send = (path: string, body?: unknown) =>
+    Promise.resolve(server.app.request(
+      path,
+      body === undefined ? {} : {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      },
+    ));
+  const a1111 = { override_settings: { sd_model_checkpoint: "style.safetensors" } };
+  const answers: [status: number, field: string, response: Response][] = [
+    [400, "model", await send("/generate?prompt=x&model=style")],
+    [400, "model", await send("/v1/capabilities?model=style")],
+    [400, "model", await send("/v1/images/generations", { prompt: "x", model: "style" })],
+    [422, "sd_model_checkpoint", await send("/sdapi/v1/txt2img", a1111)],
+    [400, "model", await send("/models/style", { inputs: "x" })],
+    [400, "model", await send("/v2/models/style/infer", { inputs: [] })],
+  ];
+  for (const [status, field, response] of answers) {
+    assert.equal(response.status, status, response.url);
+    const message = `Field ${field} is "style": style.safetensors is a LoRA`;
+    assert.ok(JSON.stringify(await response.json()).includes(JSON.stringify(message).slice(1, -1)), field);
+  }
 });
 
 Deno.test("a model that there is not is refused with the names that are most like it first", async () => {
