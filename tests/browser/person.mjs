@@ -150,7 +150,7 @@ done("what the server refuses stands in its words by the field, which has the fo
 
 await page.click("#pictures button");
 await page.waitForSelector("#viewer[open]");
-assert.match(await text("#parameters"), /Steps40.*Seed7/);
+assert.match(await text("#parameters"), /Size128 × 128Steps40.*SamplerDPM\+\+ 2M.*Seed7/);
 assert.match(
   await page.$eval("#download", ({ download, href }) => `${download} ${href}`),
   /^a-red-circle.+-7\.png blob:/,

@@ -31,7 +31,7 @@ export async function ask(path, init = {}, askKey = askForKey) {
     if (response.status !== 401) {
       throw new ServerError({ ...error, message }, response.status);
     }
-    if (key) refused = message;
+    if (key) refused = "The key is not known, another one would do"; // in people's words, not a header's
     sessionStorage.setItem(storedKey, await askKey(refused));
   }
 }

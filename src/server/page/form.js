@@ -27,7 +27,7 @@ export function describe({ model, models, samplers, schedulers, fields }, { fres
   fill(input("sampler"), samplers, fields.sampler.default, { fresh });
   fill(input("scheduler"), schedulers, fields.scheduler.default, { fresh });
   const modes = (fields.resize_mode.description.match(/\d \w+/g) ?? []).map((mode) => mode.split(" "));
-  fill(input("resize_mode"), modes.map(([name, label]) => ({ name, label })), "1");
+  fill(input("resize_mode"), modes.map(([name, label]) => ({ name, label: capitalised(label) })), "1");
   for (const name of ["width", "height", "steps", "cfg_scale", "seed", "strength"]) {
     const field = input(name);
     const { minimum, exclusiveMinimum, maximum, multipleOf, default: usual, description } = fields[name];
@@ -43,6 +43,13 @@ function fill(select, choices, usual, { fresh = false } = {}) {
   select.replaceChildren(...choices.map(({ name, label }) => new Option(label, name)));
   select.value = choices.some(({ name }) => name === chosen) ? chosen : usual;
 }
+
+/** What a value is called where the form lists it, else the value itself. */
+export function wordFor(name, value) {
+  return [...(input(name)?.options ?? [])].find((option) => option.value === value)?.label ?? value;
+}
+
+export const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
 
 form.addEventListener("input", clearErrors);
 

@@ -1,4 +1,5 @@
 /** The gallery: thumbnails, and a picture large with its parameters and what can be done with it. */
+import { capitalised, wordFor } from "./form.js";
 import { forget, keep, older } from "./store.js";
 
 const list = document.querySelector("#pictures"), none = document.querySelector("#gallery-empty");
@@ -68,17 +69,26 @@ function view(picture, item) {
   Object.assign(document.querySelector("#viewed"), { src: url, alt: fields.prompt || "No prompt" });
   const name = `${fields.prompt.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60) || "picture"}-${fields.seed}.png`;
   Object.assign(document.querySelector("#download"), { href: url, download: name });
-  const rows = Object.entries({ ...fields, made: new Date(made).toLocaleString() }).filter(([, value]) => value !== "");
+  const rows = Object.entries({ ...factsOf(fields), made: new Date(made).toLocaleString() });
   document.querySelector("#parameters").replaceChildren(
-    ...rows.flatMap(([name, value]) => {
+    ...rows.filter(([, value]) => value !== "").flatMap(([name, value]) => {
       const term = document.createElement("dt"), definition = document.createElement("dd");
-      term.textContent = titles[name] ?? name[0].toUpperCase() + name.slice(1);
+      term.textContent = titles[name] ?? capitalised(name);
       definition.textContent = value;
       return [term, definition];
     }),
   );
   viewer.showModal();
   document.querySelector("#viewer-title").focus();
+}
+
+/** A request's fields in the form's words, both sides in one. */
+function factsOf({ height, ...fields }) {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) =>
+      name === "width" && height ? ["size", `${value} × ${height}`] : [name, wordFor(name, value)]
+    ),
+  );
 }
 
 async function remove({ id }) {

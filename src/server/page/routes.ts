@@ -17,6 +17,7 @@ export const pageFiles: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
       "style.css",
+      "controls.css",
       "icon.svg",
       "main.js",
       "api.js",
