@@ -41,6 +41,11 @@ export function stateBytes(model: StableDiffusion, size: CanvasSize): Record<str
   };
 }
 
+/** What the state of a size takes on the device. */
+export function sharedBytes(model: StableDiffusion, size: CanvasSize): number {
+  return Object.values(stateBytes(model, size)).reduce((sum, bytes) => sum + Math.max(16, bytes), 0);
+}
+
 /** How a stage of the text encoder differs from another. */
 export interface TextStage {
   /** Chunks that are read together. */
@@ -121,7 +126,7 @@ export interface Need {
 /** What a stage takes with its weights and state, and nothing else on the device. */
 export function needOf(model: StableDiffusion, size: CanvasSize, recorder: Recorder): Need {
   const { backend: { device }, components } = model, state = stateBytes(model, size);
-  const common = Object.values(state).reduce((sum, bytes) => sum + Math.max(16, bytes), 0);
+  const common = sharedBytes(model, size);
   const component = recorder.network && components[recorder.network];
   try {
     const graph = record(model, recorder);
@@ -265,7 +270,7 @@ export class Canvas implements Disposable {
 
   text({ sequences, skip = 0, withVectors = false }: TextStage): Promise<Plan> {
     const name = `text ${sequences}${skip ? `, ${skip} skipped` : ""}${withVectors ? ", with vectors" : ""}`;
-    return this.#plan(name, () => recordText(this.model, { sequences, skip, withVectors }));
+    return this.#plan(name, () => recordText(this.model, { sequences, skip, withVectors }), []);
   }
 
   encode(): Promise<Plan> {
@@ -279,13 +284,14 @@ export class Canvas implements Disposable {
 
   step({ halves, tokens = this.#tokens }: StepStage, extras: StepExtras = {}): Promise<Plan> {
     const name = `step ${halves}${this.#ofLength(tokens)}${nameOf(extras)}`;
-    const cache = extras.cache && this.#cache(halves);
-    return this.#plan(name, () => recordStep(this.model, this.size, { halves, tokens }, extras), cache);
+    const states = extras.cache ? [this.#state, this.#cache(halves)] : [this.#state];
+    return this.#plan(name, () => recordStep(this.model, this.size, { halves, tokens }, extras), states);
   }
 
   part(tokens: number, use?: CacheUse): Promise<Plan> {
     const name = `part of a step${this.#ofLength(tokens)}${nameOf({ cache: use })}`;
-    return this.#plan(name, () => recordPart(this.model, this.size, tokens, use), use && this.#cache(1));
+    const states = use ? [this.#state, this.#cache(1)] : [this.#state];
+    return this.#plan(name, () => recordPart(this.model, this.size, tokens, use), states);
   }
 
   /** After a part that keeps its hidden states puts them by as those of number `part`; before one that reads them, back. */
@@ -319,7 +325,7 @@ export class Canvas implements Disposable {
   }
 
   decode(): Promise<Plan> {
-    return this.#plan("decode", () => this.#fit(recordDecode));
+    return this.#plan("decode", () => this.#fit(recordDecode), []);
   }
 
   #fit(stage: typeof recordEncode): Recorder {
@@ -335,10 +341,11 @@ export class Canvas implements Disposable {
     return cache;
   }
 
-  #plan(name: string, recorder: () => Recorder, cache?: State): Promise<Plan> {
+  /** A stage's plan; `states` are what it reads or leaves for others. */
+  #plan(name: string, recorder: () => Recorder, states: readonly State[] = [this.#state]): Promise<Plan> {
     let stage = this.#stages.get(name);
     if (!stage) {
-      stage = new Stage(this.#name(name), this.model, cache ? [this.#state, cache] : [this.#state], recorder());
+      stage = new Stage(this.#name(name), this.model, states, recorder());
       this.#stages.set(name, stage);
     }
     return stage.plan();

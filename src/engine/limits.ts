@@ -8,6 +8,7 @@ import {
   recordEncode,
   recordStart,
   recordText,
+  sharedBytes,
 } from "./canvas.ts";
 import type { StableDiffusion } from "./model.ts";
 import type { ModelInfo } from "./protocol.ts";
@@ -27,12 +28,17 @@ function* needs(
   width: number,
   images = 1,
 ): Generator<Need & { stage: string }> {
-  const size: CanvasSize = { images, height, width };
+  const size: CanvasSize = { images, height, width }, one = { ...size, images: 1 };
+  // However many are made together, text is read and pictures are decoded by the stages of one, beside the state of all.
+  const beside = ({ bytes, problem }: Need): Need => {
+    return { bytes: bytes - sharedBytes(model, one) + sharedBytes(model, size), problem };
+  };
   yield { stage: "the U-Net's step", ...needOf(model, size, recordStep(model, size, { halves: 2 })) };
-  yield { stage: "the VAE's decoder", ...fit(model, size, (options) => recordDecode(model, size, options)).need };
+  const decoder = fit(model, one, (options) => recordDecode(model, one, options)).need;
+  yield { stage: "the VAE's decoder", ...beside(decoder) };
   yield { stage: "the VAE's encoder", ...fit(model, size, (options) => recordEncode(model, size, options)).need };
   yield { stage: "the start", ...needOf(model, size, recordStart(model, size, { fromImage: true })) };
-  yield { stage: "the text encoder", ...needOf(model, size, recordText(model, { sequences: 2 })) };
+  yield { stage: "the text encoder", ...beside(needOf(model, one, recordText(model, { sequences: 2 }))) };
 }
 
 /** Bytes of device memory without which no picture of this size is made: the largest stage's. */

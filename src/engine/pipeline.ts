@@ -9,6 +9,7 @@ import { cleanPrediction, type Level, type Prediction, type Step, type Trajector
 import { gaussian } from "../tensor/random.ts";
 import { elements } from "../tensor/shape.ts";
 import { Canvas, type CanvasSize } from "./canvas.ts";
+import { Canvases } from "./canvases.ts";
 import type { StableDiffusion } from "./model.ts";
 import type { Noise } from "./noise.ts";
 import { fitMatrix, fittedSide, knownMatrix, unpackPixels } from "./preview.ts";
@@ -61,12 +62,9 @@ export interface Preview {
 
 /** Rows of scanlines are read back in bands of this many. */
 const bandRows = 64;
-/** Sizes whose plans are kept. */
-const keptCanvases = 2;
 
 export class Pipeline implements Disposable {
-  /** Most recently used last. */
-  readonly #canvases = new Map<string, Canvas>();
+  readonly #canvases: Canvases;
   /** How long the stages of the last run took. */
   stages: Stages;
   /** From latents to colours, once it is known or fitted. */
@@ -74,6 +72,7 @@ export class Pipeline implements Disposable {
 
   constructor(readonly model: StableDiffusion) {
     this.stages = new Stages(model.backend.device.clock);
+    this.#canvases = new Canvases(model);
   }
 
   /** Begins a run: what was measured of the last one is forgotten. */
@@ -84,18 +83,13 @@ export class Pipeline implements Disposable {
   }
 
   /** The stages of a size. What the sizes least recently used have on the device is freed. */
-  canvas({ images, height, width, tiling = false, tokenMerging }: CanvasSize): Canvas {
-    const key = `${images} ${height} ${width} ${tiling} ${tokenMerging}`,
-      size = { images, height, width, tiling, tokenMerging };
-    const canvas = this.#canvases.get(key) ?? new Canvas(this.model, size);
-    this.#canvases.delete(key);
-    this.#canvases.set(key, canvas);
-    for (const [old, other] of this.#canvases) {
-      if (this.#canvases.size <= keptCanvases) break;
-      other[Symbol.dispose]();
-      this.#canvases.delete(old);
-    }
-    return canvas;
+  canvas(size: CanvasSize): Canvas {
+    return this.#canvases.of(size);
+  }
+
+  /** The stages of one picture of a batch: by those text is read and pictures are decoded, however many are made together. */
+  alone({ size }: Canvas): Canvas {
+    return size.images === 1 ? this.canvas(size) : this.canvas({ ...size, images: 1 });
   }
 
   /** Runs text, start and all steps; the final latents stay in the canvas. Yields after each step. */
@@ -103,7 +97,7 @@ export class Pipeline implements Disposable {
     this.model.backend.residency.unpin(); // what a pass before this one made is given in `input`
     if (input.isPreviewed) await this.fitPreviews(); // its decoder may need the room that steps will have
     const canvas = this.canvas(input), { trajectory: { steps }, guidance = plainGuidance } = input;
-    const text = await this.stages.time("text", () => StepText.encode(canvas, input));
+    const text = await this.stages.time("text", () => StepText.encode(canvas, input, this.alone(canvas)));
     const places = placeHistory(steps, HISTORY_SLOTS);
     await this.stages.time(input.initImage ? "encode" : "start", () => this.#start(canvas, input));
     const end = this.stages.begin("denoise");
@@ -240,10 +234,10 @@ export class Pipeline implements Disposable {
     return await plan.read("latents");
   }
 
-  /** Decodes the picture `image` of a canvas; its `image` and `scanlines` are then those of the decode plan. */
+  /** Decodes the picture `image` of a canvas; {@link scanlines} and {@link picture} then give that one. */
   async decode(canvas: Canvas, image = 0): Promise<void> {
     await this.stages.time("decode", async () => {
-      const { device } = this.model.backend, plan = await canvas.decode();
+      const { device } = this.model.backend, plan = await this.alone(canvas).decode();
       const bytes = plan.named.get("code")!.value.storage.bytes;
       const encoder = device.gpu.createCommandEncoder();
       encoder.copyBufferToBuffer(canvas.latents, image * bytes, plan.buffer("code"), 0, bytes);
@@ -256,7 +250,7 @@ export class Pipeline implements Disposable {
   /** The decoded picture's PNG scanlines, band by band from the top. */
   async *scanlines(canvas: Canvas): AsyncGenerator<{ top: number; rows: number; bytes: Uint8Array<ArrayBuffer> }> {
     const { height, width } = canvas.size, stride = 1 + 3 * width;
-    const buffer = (await canvas.decode()).buffer("scanlines");
+    const buffer = (await this.alone(canvas).decode()).buffer("scanlines");
     for (let top = 0; top < height; top += bandRows) {
       const rows = Math.min(bandRows, height - top);
       const begin = top * stride, end = begin + rows * stride, aligned = begin - begin % 4;
@@ -266,9 +260,14 @@ export class Pipeline implements Disposable {
     }
   }
 
+  /** The decoded picture as the VAE gives it, [1, height, width, 3] in [-1, 1]. */
+  async decoded(canvas: Canvas): Promise<Float32Array> {
+    return await (await this.alone(canvas).decode()).read("image");
+  }
+
   /** The decoded picture, RGB, [height, width, 3]. */
   async picture(canvas: Canvas): Promise<{ width: number; height: number; pixels: Uint8Array<ArrayBuffer> }> {
-    const { width, height } = canvas.size, image = await (await canvas.decode()).read("image");
+    const { width, height } = canvas.size, image = await this.decoded(canvas);
     const level = (value: number) => Math.floor(Math.min(1, Math.max(0, Math.fround(0.5 * value + 0.5))) * 255 + 0.5);
     return { width, height, pixels: Uint8Array.from(image, level) };
   }
@@ -301,12 +300,11 @@ export class Pipeline implements Disposable {
 
   /** Bytes that the kept sizes take on the GPU. */
   get bytes(): number {
-    return [...this.#canvases.values()].reduce((sum, canvas) => sum + canvas.bytes, 0);
+    return this.#canvases.bytes;
   }
 
   /** Frees the plans of all sizes. */
   clear(): void {
-    for (const canvas of this.#canvases.values()) canvas[Symbol.dispose]();
     this.#canvases.clear();
   }
 

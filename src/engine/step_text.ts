@@ -94,10 +94,14 @@ export class StepText {
     }
   }
 
-  /** Runs the text encoder over all chunks of the prompts. Throws a RangeError where there is not one prompt a picture. */
+  /**
+   * Runs the text encoder over all chunks of the prompts, by the stages of `reader`. Throws a RangeError where there is not
+   * one prompt a picture.
+   */
   static async encode(
     canvas: Canvas,
     input: PromptInput,
+    reader: Canvas,
   ): Promise<StepText> {
     const { conditional, unconditional, guidanceScale, signal } = input;
     const { images } = canvas.size;
@@ -108,7 +112,7 @@ export class StepText {
     if (prompts !== places) throw new RangeError(`${prompts} prompts for ${places} places`);
     const all = await encodePrompts(
       [...negative, ...conditional],
-      (chunks, options) => encodeChunks(canvas, chunks, { ...options, signal }),
+      (chunks, options) => encodeChunks(reader, chunks, { ...options, signal }),
     );
     return new StepText(
       canvas,

@@ -99,7 +99,7 @@ async function* comparePicture(
   for (let i = 0; i < input.images; i++) {
     await pipeline.decode(canvas, i);
     const image = channelsLast(images.subarray(i * size, (i + 1) * size), [1, height, width, 3]);
-    const error = relRms(await (await canvas.decode()).read("image"), image);
+    const error = relRms(await pipeline.decoded(canvas), image);
     yield { group: "picture decode", error, tolerance: TOLERANCES.vae[precision] };
   }
 }
