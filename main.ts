@@ -7,6 +7,7 @@ import { embeddingFolders, listModels, locateModel, ModelNotFoundError, whyNoMod
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
 import { announce } from "./src/server/banner.ts";
+import { Batching } from "./src/server/batching.ts";
 import { Counts } from "./src/server/counts.ts";
 import { KeyRing } from "./src/server/keys.ts";
 import { Log } from "./src/server/log.ts";
@@ -38,7 +39,8 @@ const engine = createEngine({
   log: (line) => log.warn(line),
   gaveUp,
 });
-const queue = new Queue({ capacity: options.queue });
+const batching = new Batching({ most: options.batch });
+const queue = new Queue({ capacity: options.queue, sharing: batching });
 const pictures = new PictureReader();
 const counts = new Counts();
 /** Has jobs given up that are not done in time once the server stops. */
@@ -47,6 +49,7 @@ const stopping = new AbortController();
 const headers = new Map<string, boolean>(), words = new Map<string, EmbeddingEntry | undefined>();
 const app = createApp(engine, {
   queue,
+  batching,
   uploads: new UploadReader(),
   pictures,
   keys: new KeyRing(options.apiKeys),

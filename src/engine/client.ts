@@ -3,37 +3,20 @@
  * that fails, whose device is lost or hangs, is followed by another, which takes its jobs over.
  */
 import { prepareDrivers } from "../gpu/drivers.ts";
+import { EngineError, errorOf, type Fault } from "./engine_error.ts";
 import { lowerFirst } from "./fields.ts";
-import type {
-  EngineFailure,
-  EngineInfo,
-  FromWorker,
-  JobEvent,
-  MemoryReport,
-  ModelInfo,
-  StartOptions,
-  ToWorker,
-} from "./protocol.ts";
+import type { EngineInfo, FromWorker, JobEvent, MemoryReport, ModelInfo, StartOptions, ToWorker } from "./protocol.ts";
+import { JobList } from "./job_list.ts";
 import { type JobProgress, JobStream } from "./job_stream.ts";
 import { Questions } from "./questions.ts";
 import { type FaultCounts, noFaults, Recovery } from "./recovery.ts";
 import type { GenerateRequest } from "./request.ts";
+import type { EngineJob } from "./together.ts";
 import { Pace, Watchdog } from "./watchdog.ts";
 
+export { EngineError } from "./engine_error.ts";
 export type { FaultCounts } from "./recovery.ts";
 export type { JobProgress } from "./job_stream.ts";
-
-/** A job or an engine that failed, with the failure's code. */
-export class EngineError extends Error {
-  override name = "EngineError";
-  constructor(
-    readonly code: EngineFailure["code"] | Exclude<Fault, "device_lost"> | "engine_failed",
-    message: string,
-    readonly field?: string,
-  ) {
-    super(message);
-  }
-}
 
 /** What the engine is doing: `failed` is final, its jobs have failed and new ones will. */
 export type EngineStatus =
@@ -65,6 +48,11 @@ export interface Engine {
    * the signal's reason once the engine has given the job up; cancelling the stream gives it up as well.
    */
   generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress>;
+  /**
+   * Runs several jobs of one picture each, which differ in prompts, seeds and previews alone, in batches: the stream of each, as
+   * {@link generate} gives it. After a failure of the device or the Worker each is begun again on its own.
+   */
+  generateTogether(jobs: readonly EngineJob[]): ReadableStream<JobProgress>[];
   /** Ends the Worker and with it the device; jobs still running fail. */
   close(): void;
 }
@@ -97,9 +85,6 @@ const permissions: Deno.PermissionOptionsObject = {
   write: false,
 };
 
-/** The kinds of failures after which another Worker starts. */
-type Fault = "device_lost" | "device_hung" | "worker_crashed";
-
 /** Starts the Worker, which loads the model and opens the device. */
 export function createEngine(options: EngineOptions): Engine {
   prepareDrivers(); // the Worker may not set what they read
@@ -116,8 +101,7 @@ class WorkerEngine implements Engine {
   #status: EngineStatus = { state: "loading" };
   #memory?: MemoryReport;
   readonly #ready = Promise.withResolvers<EngineInfo>();
-  /** Those not answered yet, in the order in which they are run. */
-  readonly #jobs = new Map<string, JobStream>();
+  readonly #jobs = new JobList();
   /** What is known of models by their names. */
   readonly #described = new Map<string, ModelInfo>();
   readonly #asked = new Questions<ModelInfo>();
@@ -191,15 +175,22 @@ class WorkerEngine implements Engine {
   }
 
   generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress> {
-    const job = new JobStream(id, request, signal, (job) => this.#giveUp(job));
-    if (this.#status.state === "failed") job.end(this.#status.error);
-    else if (signal.aborted) job.end(signal.reason);
-    else {
-      this.#jobs.set(id, job);
-      this.#send({ type: "generate", id, request });
-      this.#watch();
+    return this.generateTogether([{ id, request, signal }])[0];
+  }
+
+  generateTogether(jobs: readonly EngineJob[]): ReadableStream<JobProgress>[] {
+    const streams = jobs.map(({ id, request, signal }) => {
+      return new JobStream(id, request, signal, (job) => this.#giveUp(job));
+    });
+    const status = this.#status, run: JobStream[] = [];
+    for (const job of streams) {
+      if (status.state === "failed") job.end(status.error);
+      else if (job.signal.aborted) job.end(job.signal.reason);
+      else run.push(job);
     }
-    return job.readable;
+    if (run.length > 0) this.#hand(run);
+    this.#watch();
+    return streams.map(({ readable }) => readable);
   }
 
   close(): void {
@@ -279,16 +270,16 @@ class WorkerEngine implements Engine {
     if (!job) return;
     switch (event.type) {
       case "again":
-        this.#faults.out_of_memory++;
+        if (event.error.code === "out_of_memory" && job === this.#jobs.running[0]) this.#faults.out_of_memory++;
         this.#faults.retries++;
-        this.#log(`${event.reason}; job ${job.id} is begun again`);
+        this.#log(`${event.error.message}; job ${job.id} is begun again`);
         return;
       case "cancelled":
         return this.#end(job, job.signal.reason);
       case "failed":
         return this.#end(job, errorOf(event.error));
       default:
-        if (event.type === "step") this.#pace.step(job.request, event.ms);
+        if (event.type === "step") this.#pace.step({ ...job.request, n: event.pictures }, event.ms);
         job.tell(event);
         if (event.type !== "done") return;
         this.#recovery.succeeded();
@@ -309,7 +300,7 @@ class WorkerEngine implements Engine {
     this.#status = { state: "ready", info };
     this.#ready.resolve(info);
     this.#asked.repeat(this.#send);
-    for (const { id, request } of this.#jobs.values()) this.#send({ type: "generate", id, request });
+    for (const run of this.#jobs.runs) this.#hand(run);
     this.#moves.repeat(this.#send);
   }
 
@@ -324,20 +315,21 @@ class WorkerEngine implements Engine {
     this.#fault("worker_crashed", new EngineError("worker_crashed", message));
   }
 
-  /** The Worker is of no use any more. The job that it ran is to be begun again, unless that was tried before. */
+  /** The Worker is of no use any more. The jobs that it ran are to be begun again, unless that was tried before. */
   #fault(kind: Fault, error: EngineError): void {
     const status = this.#status;
     if (status.state !== "ready") return this.#unready(error);
     this.#faults[kind]++;
     this.#stop();
-    const [running] = this.#jobs.values();
-    for (const job of [...this.#jobs.values()]) if (!job.isWanted) this.#end(job, job.signal.reason);
-    if (running && this.#jobs.has(running.id)) {
-      if (running.interrupted) {
+    const { running } = this.#jobs;
+    for (const job of this.#jobs.all) if (!job.isWanted) this.#end(job, job.signal.reason);
+    for (const job of running) {
+      if (!this.#jobs.has(job)) continue;
+      if (job.interrupted) {
         const message = `${error.message}, twice with this job, a smaller picture or fewer at once would do`;
-        this.#end(running, new EngineError(error.code, message));
+        this.#end(job, new EngineError(error.code, message));
       } else {
-        running.interrupted = true;
+        job.interrupted = true;
         this.#faults.retries++;
       }
     }
@@ -361,37 +353,45 @@ class WorkerEngine implements Engine {
   #fail(error: EngineError): void {
     if (this.#status.state !== "failed") this.#status = { state: "failed", error };
     this.#ready.reject(error);
-    for (const job of [...this.#jobs.values()]) this.#end(job, error);
+    for (const job of this.#jobs.all) this.#end(job, error);
     this.#asked.fail(error);
     this.#moves.fail(error);
   }
 
+  /** Hands a run to the Worker, once there is one. */
+  #hand(run: readonly JobStream[]): void {
+    this.#jobs.add(run);
+    const jobs = run.map(({ id, request }) => ({ id, request }));
+    this.#send({ type: "generate", jobs });
+  }
+
   /** Tells the Worker that nobody wants a job any more, or ends it where none has it. */
   #giveUp(job: JobStream): void {
-    if (!this.#jobs.has(job.id)) return;
+    if (!this.#jobs.has(job)) return;
     if (this.#status.state === "ready") this.#send({ type: "cancel", id: job.id });
     else this.#end(job, job.signal.reason);
   }
 
   /** Takes a job off the list, so that its later events go nowhere. */
   #end(job: JobStream, error?: unknown): void {
-    this.#jobs.delete(job.id);
+    this.#jobs.remove(job);
     job.end(error);
   }
 
   /** From now on the next news of a Worker that starts, of the job that runs, or of weights that move has its time. */
   #watch(): void {
-    const status = this.#status, [running] = this.#jobs.values();
+    const status = this.#status, { running } = this.#jobs;
     if (status.state === "loading") this.#watchdog.expect(this.#pace.startAllowance());
     else if (status.state === "recovering" && this.#worker) {
       const took = Object.values(status.info.timing).reduce((sum, ms) => sum + ms, 0);
       this.#watchdog.expect(this.#pace.startAllowance(took));
-    } else if (status.state === "ready" && (running || this.#moves.areOpen)) {
-      this.#watchdog.expect(this.#pace.allowance(running?.request ?? status.info.model.defaults));
+    } else if (status.state === "ready" && (running.length > 0 || this.#moves.areOpen)) {
+      this.#watchdog.expect(this.#pace.allowance(runSize(running) ?? status.info.model.defaults));
     } else this.#watchdog.rest();
   }
 }
 
-function errorOf({ code, message, field }: EngineFailure): EngineError {
-  return new EngineError(code, message, field);
+/** The size of a run's batches at the most, where there is one. */
+function runSize([first]: readonly JobStream[]) {
+  return first && { ...first.request, n: (first.request.n ?? 1) * first.run.length };
 }

@@ -9,12 +9,13 @@ import { lowerFirst } from "./fields.ts";
 import { neededBytes } from "./limits.ts";
 import { embeddingFolders, listModels, type ModelHomes } from "./locate.ts";
 import { type Backend, createBackend } from "./model.ts";
-import type { EngineInfo, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
+import type { EngineInfo, JobEvent, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 import { formatBytes } from "./residency.ts";
 import { RefusedError } from "./refused.ts";
 import { type Progress, ServedModel } from "./served_model.ts";
 import { outputSize } from "./tasks.ts";
+import { type EngineJob, failureOf } from "./together.ts";
 
 export { RefusedError } from "./refused.ts";
 export type { Progress } from "./served_model.ts";
@@ -147,9 +148,26 @@ export class Engine implements Disposable {
         await this.#shrink(error, this.#running, sizesOf(request));
         // In bands the rows below those that were told could differ from them by a level.
         if (told?.type === "rows" && told.top + told.rows < outputSize(request).height) throw error;
-        yield { type: "again", reason: error.message };
+        yield { type: "again", error: failureOf(error) };
         yield* this.#again(this.#running, { request, signal, cause: error });
       }
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /**
+   * Makes the pictures of several jobs, as {@link ServedModel.together} does; where the device has not enough memory for them
+   * it is known to have less from now on, as with one.
+   */
+  async *together(jobs: readonly EngineJob[]): AsyncGenerator<JobEvent> {
+    const [{ request }] = jobs;
+    try {
+      this.#running = this.#model(request.model);
+      yield* this.#running.together(jobs);
+    } catch (error) {
+      if (error instanceof GpuOutOfMemoryError) await this.#shrink(error, this.#running, sizesOf(request));
+      throw error;
     } finally {
       this.#running = undefined;
     }

@@ -9,6 +9,8 @@ export class JobStream {
   readonly readable: ReadableStream<JobProgress>;
   /** Whether it was running when a device or a Worker failed. */
   interrupted = false;
+  /** Those that are handed to the Worker at once, this one among them. */
+  run: readonly JobStream[] = [this];
   #controller!: ReadableStreamDefaultController<JobProgress>;
   /** Whether the reader cancelled the stream. */
   #left = false;

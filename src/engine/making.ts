@@ -6,8 +6,8 @@ import { filterRows } from "../png/filter.ts";
 import { latentShape } from "./canvas.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
 import { turn } from "./turn.ts";
-import { channelsLast, type Pipeline, type PipelineInput, type StepEvent } from "./pipeline.ts";
-import type { Progress } from "./served_model.ts";
+import { channelsLast, type Pipeline, type PipelineInput, type Preview, type StepEvent } from "./pipeline.ts";
+import type { StageTime } from "./protocol.ts";
 import type { Noise } from "./noise.ts";
 import { cutMask, inpaintChannels, latentMask, refill, shrinkMask, toUnit } from "./start.ts";
 import type { GenerateRequest } from "./request.ts";
@@ -15,51 +15,72 @@ import { isPreviewed, outputSize, plainGuidance, upscalers } from "./tasks.ts";
 import type { Trajectory } from "../samplers/step.ts";
 import { joined } from "../tensor/join.ts";
 
-/** What the passes of a request share. */
+/** What the passes over a batch share. */
 export interface Making {
   pipeline: Pipeline;
+  /** Its size, and all else that its pictures have in common. */
   request: GenerateRequest;
+  /** Fires once nobody wants any of its pictures. */
   signal: AbortSignal;
-  /** The pictures of a batch as the pipeline is told of them, beside what is particular to a pass. */
+  /** What is asked for and wanted of each picture. */
+  pictures: readonly BatchPicture[];
+  /** The pictures as the pipeline is told of them, beside what is particular to a pass. */
   common: Pick<PipelineInput, "conditional" | "unconditional" | "guidanceScale" | "prediction">;
   /** The prompts of the second pass, where there is one. */
   again?: Pick<PipelineInput, "conditional" | "unconditional">;
   /** The schedule of the first pass, and of the second where there is one. */
   trajectories: readonly Trajectory[];
-  /** Draws of standard normals for the pictures of a batch of a size, from its start on. */
+  /** Draws of standard normals for the pictures of a size, from its start on. */
   noise(size: CanvasSize, trajectory: Trajectory): Noise;
 }
+
+/** One picture of a batch. */
+export interface BatchPicture {
+  /** How many views of it there are on the way. */
+  previews: number;
+  /** Whether somebody still waits for it. */
+  isWanted: () => boolean;
+}
+
+/** What happens to a batch; `image` is a picture's place in it, absent of a stage that is for all of them. */
+export type BatchEvent =
+  /** `step` counts those of all passes. */
+  | { type: "step"; step: number; ms: number }
+  | { type: "preview"; image: number; step: number } & Preview
+  | { type: "stage"; image?: number } & StageTime
+  | { type: "rows"; image: number; top: number; rows: number; bytes: Uint8Array<ArrayBuffer> }
+  /** All of a picture, its stages as well, has been told. */
+  | { type: "made"; image: number };
 
 /** Steps of all passes over one batch. */
 export function stepsOf(trajectories: readonly Trajectory[]): number {
   return trajectories.reduce((sum, { steps }) => sum + steps.length, 0);
 }
 
-/**
- * Makes one batch, of which `first` is the first picture's number: `step`s, then each picture's `rows`. Ends early, with
- * true, once the signal is aborted.
- */
-export async function* makeBatch(
-  making: Making,
-  { first, images, step: done, steps }: { first: number; images: number; step: number; steps: number },
-): AsyncGenerator<Progress, boolean> {
-  const { pipeline, request, signal, trajectories } = making, { hires, previews = 0 } = request;
-  /** For a pass that begins after so many steps of the batch. */
+/** Makes one batch: `step`s, then picture by picture its `rows` and that it is `made`. Ends early once the signal is aborted. */
+export async function* makeBatch(making: Making): AsyncGenerator<BatchEvent> {
+  const { pipeline, request, signal, pictures, trajectories } = making, { hires } = request;
+  const steps = stepsOf(trajectories),
+    isDue = (step: number) => (picture: BatchPicture) => isPreviewed(step, steps, picture.previews);
+  let done = 0;
+  /** Which steps of a pass that begins after so many have previews. */
   const previewed = (before: number) =>
-    previews > 0 ? (step: number) => isPreviewed(before + step, stepsOf(trajectories), previews) : undefined;
+    pictures.some(({ previews }) => previews > 0) ? (step: number) => pictures.some(isDue(before + step)) : undefined;
   /** What is awaited, or undefined where the signal ended it. */
   const unlessCancelled = <Result>(awaited: Promise<Result>) =>
     awaited.catch((error) => {
       if (signal.aborted && error === signal.reason) return undefined;
       throw error;
     });
-  const tell = async function* (pass: AsyncGenerator<StepEvent, Canvas>): AsyncGenerator<Progress, Canvas | undefined> {
+  const tell = async function* (
+    pass: AsyncGenerator<StepEvent, Canvas>,
+  ): AsyncGenerator<BatchEvent, Canvas | undefined> {
     let next = await unlessCancelled(pass.next());
     for (; next && !next.done; next = await unlessCancelled(pass.next())) {
       const { previews = [], ms } = next.value;
-      yield { type: "step", step: ++done, steps, ms };
-      for (const [i, preview] of previews.entries()) {
-        yield { type: "preview", image: first + i, step: done, ...preview };
+      yield { type: "step", step: ++done, ms };
+      for (const [image, preview] of previews.entries()) {
+        if (isDue(done - 1)(pictures[image])) yield { type: "preview", image, step: done, ...preview };
       }
       await turn();
       if (signal.aborted) return undefined;
@@ -68,35 +89,45 @@ export async function* makeBatch(
     yield* stagesOf(pipeline);
     return next.value;
   };
-  let canvas = yield* tell(pipeline.denoise({ ...await firstPass(making, images), isPreviewed: previewed(0) }));
-  if (!canvas) return true;
+  let canvas = yield* tell(pipeline.denoise({ ...await firstPass(making), isPreviewed: previewed(0) }));
+  if (!canvas) return;
   if (hires) {
     const input = await secondPass(making, canvas, trajectories[1]);
     canvas = yield* tell(pipeline.denoise({ ...input, isPreviewed: previewed(trajectories[0].steps.length) }));
-    if (!canvas) return true;
+    if (!canvas) return;
   }
-  for (let i = 0; i < images; i++) {
-    await pipeline.decode(canvas, i);
-    yield* stagesOf(pipeline);
-    const end = pipeline.stages.begin("rows");
-    for await (const band of rowsOf(pipeline, canvas, request)) {
-      yield { type: "rows", image: first + i, ...band };
-      await turn();
-      if (signal.aborted) return true;
-    }
-    end();
+  for (const [image, { isWanted }] of pictures.entries()) {
+    if (isWanted()) yield* tellPicture(making, canvas, image);
   }
-  yield* stagesOf(pipeline);
-  return false;
+}
+
+/** Decodes one picture and tells it, as long as it is wanted. */
+async function* tellPicture(
+  { pipeline, request, pictures }: Making,
+  canvas: Canvas,
+  image: number,
+): AsyncGenerator<BatchEvent> {
+  const { isWanted } = pictures[image];
+  await pipeline.decode(canvas, image);
+  yield* stagesOf(pipeline, image);
+  const end = pipeline.stages.begin("rows");
+  for await (const band of rowsOf(pipeline, canvas, request)) {
+    yield { type: "rows", image, ...band };
+    await turn();
+    if (!isWanted()) break;
+  }
+  end();
+  yield* stagesOf(pipeline, image);
+  if (isWanted()) yield { type: "made", image };
 }
 
 /** The stages that are over and have not been told of. */
-async function* stagesOf({ stages }: Pipeline): AsyncGenerator<Progress> {
-  for (const time of await stages.take()) yield { type: "stage", ...time };
+async function* stagesOf({ stages }: Pipeline, image?: number): AsyncGenerator<BatchEvent> {
+  for (const time of await stages.take()) yield { type: "stage", image, ...time };
 }
 
-async function firstPass(making: Making, images: number): Promise<PipelineInput> {
-  const { pipeline, request, common, trajectories: [trajectory] } = making;
+async function firstPass(making: Making): Promise<PipelineInput> {
+  const { pipeline, request, common, pictures: { length: images }, trajectories: [trajectory] } = making;
   const { width, height, tiling, tokenMerging } = request;
   const size: CanvasSize = { images, width, height, tiling, tokenMerging }, noise = making.noise(size, trajectory);
   const { guidance = plainGuidance, stepCache } = request, { signal } = making;

@@ -96,7 +96,8 @@ export interface StartOptions {
 export type ToWorker =
   | { type: "start"; options: StartOptions }
   | { type: "describe"; id: string; model: string }
-  | { type: "generate"; id: string; request: GenerateRequest }
+  /** One job, or several that are to share batches. */
+  | { type: "generate"; jobs: { id: string; request: GenerateRequest }[] }
   | { type: "cancel"; id: string }
   /** After the jobs that were given before: gives all device memory back. */
   | { type: "unload"; id: string }
@@ -110,7 +111,8 @@ export type ToWorker =
  */
 export type JobEvent =
   | { type: "started"; id: string; truncatedTokens: number }
-  | { type: "step"; id: string; step: number; steps: number; ms: number }
+  /** `pictures` were made together, those of other jobs included. */
+  | { type: "step"; id: string; step: number; steps: number; ms: number; pictures: number }
   /** A small view of a picture, RGB, [height, width, 3], after a step. */
   | {
     type: "preview";
@@ -126,11 +128,11 @@ export type JobEvent =
    * (RGB, 8 bits), so `bytes.length` is rows × (1 + 3 · width). Bands come in order and without gaps.
    */
   | { type: "rows"; id: string; image: number; top: number; rows: number; bytes: Uint8Array<ArrayBuffer> }
-  /** Milliseconds by stage: text, encode, denoise, decode, and so on. */
+  /** Milliseconds by stage: text, encode, denoise, decode, and so on; of what the GPU took in a batch the job's share. */
   | { type: "stage"; id: string } & StageTime
   | { type: "done"; id: string; timing: Record<string, number> }
-  /** The device had not enough memory: the job is begun again, with less of it, and all its events come anew. */
-  | { type: "again"; id: string; reason: string }
+  /** It failed for want of memory, or in a batch with others: it is begun again, alone, and all its events come anew. */
+  | { type: "again"; id: string; error: EngineFailure }
   | { type: "cancelled"; id: string }
   | { type: "failed"; id: string; error: EngineFailure };
 

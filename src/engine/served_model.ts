@@ -21,7 +21,7 @@ import { planPrompt, type PromptOptions, type PromptPlan, PromptTooLongError } f
 import { Embeddings } from "./embeddings.ts";
 import { lowerFirst } from "./fields.ts";
 import { sizeLimits } from "./limits.ts";
-import { makeBatch, stepsOf } from "./making.ts";
+import { type BatchEvent, type BatchPicture, makeBatch, stepsOf } from "./making.ts";
 import { type Backend, inPrecision, openStableDiffusion, type StableDiffusion, usualPrecision } from "./model.ts";
 import { type Noise, noiseOf } from "./noise.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -30,10 +30,18 @@ import { type GenerateRequest, parseRequest, RequestError } from "./request.ts";
 import { RefusedError } from "./refused.ts";
 import { BudgetError } from "./residency.ts";
 import { eachPicture } from "./tasks.ts";
-import { type Pass, type Prompts, Verdicts } from "./verdicts.ts";
+import { type EngineJob, eventsOfJobs, failureOf, whenAll } from "./together.ts";
+import { type Pass, type Prompts, shapeOf, Verdicts } from "./verdicts.ts";
 
 /** An event of a job without the job's id. */
 export type Progress = JobEvent extends infer Event ? Event extends { id: string } ? Omit<Event, "id"> : never : never;
+
+/** A request that has been looked at: what its passes run, and how many tokens its prompts lost. */
+interface Prepared {
+  trajectories: readonly Trajectory[];
+  passes: readonly Pass[];
+  truncatedTokens: number;
+}
 
 /** Bytes of host memory that the hidden states of one prompt's texts may take. */
 const promptBytes = 256 << 20;
@@ -124,43 +132,104 @@ export class ServedModel implements Disposable {
    * @throws {RefusedError} when the request cannot be run as it is.
    */
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<Progress> {
-    const { width, height, guidanceScale, hires, n = 1, iterations = 1 } = request;
+    const prepared = this.#prepare(request), { n = 1, iterations = 1, previews = 0 } = request;
+    yield { type: "started", truncatedTokens: prepared.truncatedTokens };
+    this.pipeline.begin();
+    const together = this.#verdicts.together(n, prepared.passes), perRound = Math.ceil(n / together);
+    const perBatch = stepsOf(prepared.trajectories), steps = perBatch * perRound * iterations;
+    const all = eachPicture(request), isWanted = () => !signal.aborted;
+    for (let first = 0, done = 0; first < all.length; done += perBatch) {
+      const images = Math.min(together, n - first % n);
+      const batch = all.slice(first, first + images).map((picture) => ({ ...prepared, picture, previews, isWanted }));
+      for await (const event of this.#makeBatch(batch, signal)) {
+        if (event.type === "step") yield { ...event, step: done + event.step, steps, pictures: images };
+        else if (event.type === "preview") yield { ...event, image: first + event.image, step: done + event.step };
+        else if (event.type === "rows") yield { ...event, image: first + event.image };
+        else if (event.type === "stage") {
+          const { image: _, ...stage } = event;
+          yield stage;
+        }
+      }
+      if (signal.aborted) return yield { type: "cancelled" };
+      first += images;
+    }
+    yield { type: "done", timing: this.pipeline.stages.sums };
+  }
+
+  /**
+   * Makes the pictures of several jobs, each of one, that differ in prompts, seeds and previews alone: in batches of those whose
+   * prompts are of one length and composed alike, as large as memory lets them be. One that is refused fails alone.
+   */
+  async *together(jobs: readonly EngineJob[]): AsyncGenerator<JobEvent> {
+    const ready: (Prepared & { job: EngineJob })[] = [];
+    for (const job of jobs) {
+      try {
+        ready.push({ job, ...this.#prepare(job.request) });
+      } catch (error) {
+        if (!(error instanceof RefusedError)) throw error;
+        yield { type: "failed", id: job.id, error: failureOf(error) };
+      }
+    }
+    for (const alike of Map.groupBy(ready, ({ passes: [{ prompts }] }) => shapeOf(prompts)).values()) {
+      while (alike.length > 0) {
+        const images = this.#verdicts.together(alike.length, alike[0].passes);
+        yield* this.#runBatch(alike.splice(0, images));
+      }
+    }
+  }
+
+  async *#runBatch(batch: (Prepared & { job: EngineJob })[]): AsyncGenerator<JobEvent> {
+    for (const { job: { id, signal } } of batch) if (signal.aborted) yield { type: "cancelled", id };
+    const wanted = batch.filter(({ job }) => !job.signal.aborted), jobs = wanted.map(({ job }) => job);
+    if (jobs.length === 0) return;
+    for (const { job: { id }, truncatedTokens } of wanted) yield { type: "started", id, truncatedTokens };
+    this.pipeline.begin();
+    const pictures = wanted.map((one) => {
+      const { request: { previews = 0 }, signal } = one.job;
+      return { ...one, picture: one.job.request, previews, isWanted: () => !signal.aborted };
+    });
+    const events = this.#makeBatch(pictures, whenAll(jobs.map(({ signal }) => signal)));
+    const timing = () => ({ ...this.pipeline.stages.sums });
+    yield* eventsOfJobs(events, jobs, { steps: stepsOf(wanted[0].trajectories), timing });
+  }
+
+  /** What a request's passes run. @throws {RefusedError} when it cannot be run as it is. */
+  #prepare(request: GenerateRequest): Prepared {
+    const { width, height, hires, tiling, tokenMerging } = request;
     this.#verdicts.checkSize(height, width);
     if (hires) this.#verdicts.checkSize(hires.height, hires.width);
     if (request.initSize) this.#verdicts.checkSize(request.initSize.height, request.initSize.width);
     const trajectories = this.#trajectories(request), [prompts, again] = this.#prompts(request, trajectories);
-    const { tiling, tokenMerging } = request, size = { width, height, tiling, tokenMerging };
-    const cached = request.stepCache !== undefined, passes: Pass[] = [{ size, prompts, cached }];
+    const size = { width, height, tiling, tokenMerging }, cached = request.stepCache !== undefined;
+    const passes: Pass[] = [{ size, prompts, cached }];
     if (hires) passes.push({ size: { ...size, width: hires.width, height: hires.height }, prompts: again, cached });
     for (const pass of passes) this.#verdicts.checkSteps(pass);
-    yield { type: "started", truncatedTokens: prompts.conditional.truncated + prompts.unconditional.truncated };
-    this.pipeline.begin();
+    const truncatedTokens = prompts.conditional.truncated + prompts.unconditional.truncated;
+    return { trajectories, passes, truncatedTokens };
+  }
+
+  /** Makes one batch: pictures whose passes differ in prompts alone. */
+  async *#makeBatch(
+    batch: readonly (Prepared & BatchPicture & { picture: GenerateRequest })[],
+    signal: AbortSignal,
+  ): AsyncGenerator<BatchEvent> {
+    const { pipeline } = this, [{ picture: request, trajectories, passes }] = batch;
+    const promptsOf = (pass: number) => ({
+      conditional: batch.map(({ passes }) => passes[pass].prompts.conditional),
+      unconditional: batch.map(({ passes }) => passes[pass].prompts.unconditional),
+    });
+    const common = {
+      guidanceScale: request.guidanceScale,
+      ...promptsOf(0),
+      prediction: (this.#schedule.prediction_type ?? "epsilon") as Prediction,
+    };
+    const again = passes.length > 1 ? promptsOf(1) : undefined;
+    const noise = (size: CanvasSize, trajectory: Trajectory) =>
+      this.#noise(batch.map(({ picture }) => picture), size, trajectory);
     try {
-      const together = this.#verdicts.together(n, passes), perRound = Math.ceil(n / together);
-      const perBatch = stepsOf(trajectories), steps = perBatch * perRound * iterations;
-      for (let first = 0, step = 0; first < n * iterations; step += perBatch) {
-        const images = Math.min(together, n - first % n);
-        const each = ({ conditional, unconditional }: Prompts) => ({
-          conditional: Array<PromptPlan>(images).fill(conditional),
-          unconditional: Array<PromptPlan>(images).fill(unconditional),
-        });
-        const common = {
-          guidanceScale,
-          ...each(prompts),
-          prediction: (this.#schedule.prediction_type ?? "epsilon") as Prediction,
-        };
-        const noise = (size: CanvasSize, trajectory: Trajectory) =>
-          this.#noise(request, { ...size, first }, trajectory);
-        const making = {
-          ...{ pipeline: this.pipeline, request, signal, common, trajectories, noise },
-          again: again && each(again),
-        };
-        if (yield* makeBatch(making, { first, images, step, steps })) return yield { type: "cancelled" };
-        first += images;
-      }
-      yield { type: "done", timing: this.pipeline.stages.sums };
+      yield* makeBatch({ pipeline, request, signal, pictures: batch, common, again, trajectories, noise });
     } catch (error) {
-      this.pipeline.clear(); // a plan may be half made: the next job makes its own
+      pipeline.clear(); // a plan may be half made: the next job makes its own
       if (!(error instanceof BudgetError)) throw error;
       // All that is not needed for it had left already.
       throw new RefusedError(`${error.message}, a smaller picture or a shorter prompt would do`, { cause: error });
@@ -238,15 +307,11 @@ export class ServedModel implements Disposable {
     return [both(calls), ...hires ? [both(callsOf(second, hires.steps, hires.strength), calls)] : []];
   }
 
-  /** Draws for pictures from number `first` on: each picture has generators of its own. */
-  #noise(
-    request: GenerateRequest,
-    { images, height, width, first }: CanvasSize & { first: number },
-    trajectory: Trajectory,
-  ): Noise {
-    const [, high, wide, channels] = latentShape(this.model, { images, height, width });
+  /** Draws for pictures: each has generators of its own. */
+  #noise(pictures: readonly GenerateRequest[], size: CanvasSize, trajectory: Trajectory): Noise {
+    const [, high, wide, channels] = latentShape(this.model, size);
     const options = { shape: [channels, high, wide], scale: this.model.vae.scale, trajectory } as const;
-    const draws = eachPicture(request).slice(first, first + images).map((picture) => noiseOf(picture, options));
+    const draws = pictures.map((picture) => noiseOf(picture, options));
     return (what) => joined(draws.map((draw) => draw(what)));
   }
 

@@ -11,6 +11,20 @@ export interface Prompts {
   unconditional: PromptPlan;
 }
 
+/** What prompts have to have in common to be read in one batch: lengths, and how they are composed. */
+export function shapeOf({ conditional, unconditional }: Prompts): string {
+  return JSON.stringify([
+    conditional.parts.map(({ weight }) => weight),
+    chunksOf(conditional),
+    chunksOf(unconditional),
+  ]);
+}
+
+/** Chunks of a prompt's longest part. */
+function chunksOf({ parts }: PromptPlan): number {
+  return Math.max(...parts.map(({ schedule }) => schedule[0].chunks.length));
+}
+
 /** A pass of a request: the size of its pictures, what its steps are told, and whether hidden states are kept between them. */
 export interface Pass {
   size: Omit<CanvasSize, "images">;
@@ -83,8 +97,8 @@ export class Verdicts {
   }
 
   /** Tokens of a prompt's longest part. */
-  #tokensOf({ parts }: PromptPlan): number {
-    return this.#chunk * Math.max(...parts.map(({ schedule }) => schedule[0].chunks.length));
+  #tokensOf(plan: PromptPlan): number {
+    return this.#chunk * chunksOf(plan);
   }
 
   /** Tokens that the text encoder reads at once. */

@@ -1,8 +1,7 @@
 /** The Worker that owns the device: turns messages into runs of the engine, one at a time, in order. */
-import { DeviceLostError, GpuOutOfMemoryError } from "../gpu/errors.ts";
-import { Engine, RefusedError } from "./engine.ts";
-import type { EngineFailure, FromWorker, StartOptions, ToWorker } from "./protocol.ts";
-import type { GenerateRequest } from "./request.ts";
+import { Engine } from "./engine.ts";
+import type { FromWorker, StartOptions, ToWorker } from "./protocol.ts";
+import { type EngineJob, failureOf, runJobs } from "./together.ts";
 
 /** What TypeScript's window types leave out of a Worker's scope. */
 const scope = self as unknown as {
@@ -30,16 +29,9 @@ scope.onmessage = ({ data: message }) => {
     case "describe":
       describe(message.id, message.model);
       break;
-    case "generate": {
-      const { id, request } = message, cancel = new AbortController();
-      clearTimeout(unloading);
-      jobs.set(id, cancel);
-      last = last.then(() => run(id, request, cancel.signal)).finally(() => {
-        jobs.delete(id);
-        if (jobs.size === 0) rest(request.keepAlive ?? keepAlive);
-      });
+    case "generate":
+      generate(message.jobs);
       break;
-    }
     case "cancel":
       jobs.get(message.id)?.abort();
       break;
@@ -63,10 +55,10 @@ async function start({ keepAlive: wanted = Infinity, ...options }: StartOptions)
     engine.backend.residency.changed = report;
     report();
     rest(keepAlive);
-    engine.device.lost.then((error) => scope.postMessage({ type: "lost", error: failure(error) }));
+    engine.device.lost.then((error) => scope.postMessage({ type: "lost", error: failureOf(error) }));
     scope.postMessage({ type: "ready", info: engine.info });
   } catch (error) {
-    scope.postMessage({ type: "unready", error: failure(error) });
+    scope.postMessage({ type: "unready", error: failureOf(error) });
   }
 }
 
@@ -87,7 +79,7 @@ async function move(message: Extract<ToWorker, { type: "unload" | "load" }>): Pr
     else await engine.load(message.model);
     scope.postMessage({ type: "moved", id });
   } catch (error) {
-    scope.postMessage({ type: "moved", id, error: failure(error) });
+    scope.postMessage({ type: "moved", id, error: failureOf(error) });
   }
   if (jobs.size === 0) rest(keepAlive);
 }
@@ -101,28 +93,27 @@ function describe(id: string, model: string): void {
     if (!engine) throw new Error("The engine has not started");
     scope.postMessage({ type: "described", id, info: engine.describe(model) });
   } catch (error) {
-    scope.postMessage({ type: "undescribed", id, error: failure(error) });
+    scope.postMessage({ type: "undescribed", id, error: failureOf(error) });
   }
 }
 
-async function run(id: string, request: GenerateRequest, signal: AbortSignal): Promise<void> {
-  try {
-    if (signal.aborted) return scope.postMessage({ type: "cancelled", id });
-    if (!engine) throw new Error("The engine has not started");
-    for await (const progress of engine.generate(request, signal)) {
-      const event = { ...progress, id };
-      scope.postMessage(event, event.type === "rows" ? [event.bytes.buffer] : []);
-    }
-  } catch (error) {
-    await new Promise((resolve) => setTimeout(resolve, 0)); // errors that follow from a loss may come before it
-    if (!engine?.device.isLost) scope.postMessage({ type: "failed", id, error: failure(error) });
-  }
+/** Runs jobs once those before them have been answered. */
+function generate(asked: Extract<ToWorker, { type: "generate" }>["jobs"]): void {
+  clearTimeout(unloading);
+  const together = asked.map(({ id, request }) => {
+    const cancel = new AbortController();
+    jobs.set(id, cancel);
+    return { id, request, signal: cancel.signal };
+  });
+  last = last.then(() => run(together)).finally(() => {
+    for (const { id } of together) jobs.delete(id);
+    if (jobs.size === 0) rest(together.at(-1)?.request.keepAlive ?? keepAlive);
+  });
 }
 
-function failure(error: unknown): EngineFailure {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RefusedError) return { code: "invalid_request", message, field: error.field };
-  if (error instanceof DeviceLostError) return { code: "device_lost", message };
-  if (error instanceof GpuOutOfMemoryError) return { code: "out_of_memory", message };
-  return { code: "internal", message };
+async function run(together: readonly EngineJob[]): Promise<void> {
+  if (!engine) return; // it says so itself where it could not start
+  for await (const event of runJobs(engine, together)) {
+    scope.postMessage(event, event.type === "rows" ? [event.bytes.buffer] : []);
+  }
 }

@@ -7,6 +7,7 @@ import { listModels, type ModelEntry } from "../engine/locate.ts";
 import type { PictureReader } from "../image/read.ts";
 import { PictureWriter } from "../image/write.ts";
 import { logRequest, observeRequests } from "./access.ts";
+import type { Batching } from "./batching.ts";
 import { errorResponse, type ErrorShape, isUnexpected } from "./errors.ts";
 import { a1111Routes, controlNetRoutes } from "./a1111/routes.ts";
 import { capabilityRoutes } from "./capabilities.ts";
@@ -35,6 +36,8 @@ import type { UploadReader } from "./upload.ts";
 
 export interface AppOptions {
   queue: Queue;
+  /** Says which jobs run together, as to the queue; each runs alone where it is absent. */
+  batching?: Batching;
   uploads: UploadReader;
   pictures: PictureReader;
   writer?: PictureWriter;
@@ -78,7 +81,7 @@ export function createApp(
   engine: Engine,
   options: AppOptions,
 ): Hono<Env> {
-  const { queue, uploads, pictures, writer = new PictureWriter(), remote, publicUrl } = options;
+  const { queue, batching, uploads, pictures, writer = new PictureWriter(), remote, publicUrl } = options;
   const { models = listModels, embeddings = () => [], weights = "", results } = options;
   const { log = new Log({ level: "error" }), logPrompts: prompts = false, stopping } = options;
   const { counts = new Counts() } = options;
@@ -108,7 +111,8 @@ export function createApp(
     counts.follow(job);
     traceJob(job);
   };
-  const jobs = new Jobs({ engine, queue, pictures, log, rate, follow, ...results });
+  const started = (jobs: number) => counts.started(jobs);
+  const jobs = new Jobs({ engine, queue, batching, pictures, log, rate, follow, started, ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
   const facts = { models, whyNoModel: options.whyNoModel, embeddings, weights, publicUrl, open: keys.isEmpty };
   const surface: Surface = { engine, jobs, uploads, writer, remote, ...facts };

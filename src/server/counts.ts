@@ -8,6 +8,8 @@ import type { Job } from "./job.ts";
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 /** Bounds in seconds of what should be immediate. */
 const moments = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** Bounds of how many jobs run together. */
+const together = [1, 2, 4, 8, 16];
 /** How often the event loop is looked at. */
 const lookMs = 100;
 
@@ -51,8 +53,13 @@ export class Counts {
   });
   readonly #stepSeconds = new Histogram({
     name: "sd_step_duration_seconds",
-    help: "What a sampler's step took; their count over their sum is steps a second.",
+    help:
+      "What a sampler's step took, once for each job of a batch; their count over their sum is steps a second of a job.",
   }, seconds);
+  readonly #runJobs = new Histogram({
+    name: "sd_run_jobs",
+    help: "Jobs that ran together, whose pictures share batches; their sum over their count is jobs a run.",
+  }, together);
   readonly #loop = new Histogram({
     name: "sd_event_loop_delay_seconds",
     help: `How late the server's thread came to a timer, ${1000 / lookMs} times a second.`,
@@ -84,6 +91,11 @@ export class Counts {
     if (denoise > 0) this.#stepsPerSecond = 1000 * job.steps / denoise;
   }
 
+  /** Counts a run of so many jobs. */
+  started(jobs: number): void {
+    this.#runJobs.observe(jobs);
+  }
+
   /** Looks at the event loop from now on; what is returned ends that. */
   watchLoop(): () => void {
     let due = performance.now() + lookMs;
@@ -107,7 +119,7 @@ export class Counts {
         this.#cancels,
         this.#pictures,
       ],
-      ...[this.#jobSeconds, this.#stageSeconds, this.#gpuSeconds, this.#stepSeconds, this.#loop],
+      ...[this.#jobSeconds, this.#stageSeconds, this.#gpuSeconds, this.#stepSeconds, this.#runJobs, this.#loop],
     ].map(({ family }) => family).filter(({ samples }) => samples.length > 0);
     if (this.#stepsPerSecond === undefined) return families;
     return [...families, {

@@ -68,6 +68,8 @@ export class Job {
   /** Jobs before this one while it waits. */
   position = 0;
   truncatedTokens = 0;
+  /** Jobs that were run with it, itself included. */
+  together = 1;
   /** Steps done, and steps that will be. */
   step = 0;
   steps: number;

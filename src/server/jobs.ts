@@ -6,6 +6,7 @@ import { eachPicture } from "../engine/tasks.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
 import type { ParsedRequest } from "../engine/request.ts";
 import type { PictureReader } from "../image/read.ts";
+import { Batching } from "./batching.ts";
 import { Broadcast } from "./broadcast.ts";
 import { isUnexpected } from "./errors.ts";
 import { Job } from "./job.ts";
@@ -13,7 +14,7 @@ import { Log } from "./log.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
-import { runJob, workOf } from "./run.ts";
+import { runJob, Starts, workOf } from "./run.ts";
 
 /** What a surface hands in. */
 export interface Order {
@@ -49,8 +50,12 @@ export interface JobsOptions {
   /** Most jobs that are known after their end. */
   maxRecords?: number;
   log?: Log;
+  /** What says which jobs run together; each runs alone where absent. It is to be the queue's as well. */
+  batching?: Batching;
   /** Hears of every job that is taken on. */
   follow?: (job: Job) => void;
+  /** Hears how many jobs run together, once for all of them. */
+  started?: (jobs: number) => void;
   /** Milliseconds since 1970. */
   now?: () => number;
 }
@@ -59,7 +64,8 @@ export interface JobsOptions {
 const recordTtls = 6;
 
 export class Jobs {
-  readonly #options: Required<Omit<JobsOptions, "rate">> & Pick<JobsOptions, "rate">;
+  readonly #options: Required<Omit<JobsOptions, "rate" | "started">> & Pick<JobsOptions, "rate">;
+  readonly #starts: Starts;
   /** Oldest first. */
   readonly #jobs = new Map<string, Job>();
   readonly #keys = new Map<string, { job: Job; digest: string }>();
@@ -70,10 +76,12 @@ export class Jobs {
       maxBytes = 256 << 20,
       maxRecords = 2000,
       log = new Log({ level: "error" }),
+      batching = new Batching({ most: 1 }),
       follow = () => {},
       now = Date.now,
     } = options;
-    this.#options = { ...options, ttlMs, maxBytes, maxRecords, log, follow, now };
+    this.#options = { ...options, ttlMs, maxBytes, maxRecords, log, batching, follow, now };
+    this.#starts = new Starts(options.engine, options);
   }
 
   /**
@@ -84,7 +92,7 @@ export class Jobs {
   submit(order: Order, info: EngineInfo): Job {
     const known = this.repeated(order);
     if (known) return known;
-    const { queue, rate } = this.#options;
+    const { queue, rate, pictures: reader, batching } = this.#options;
     if (order.owner !== undefined) rate?.take(order.owner);
     const { parsed: { request, initImageFile: picture, maskFile: mask }, owner, release = () => {} } = order;
     const work = workOf(request, picture ? request.strength : 1);
@@ -92,12 +100,13 @@ export class Jobs {
       job.position = position;
       job.news.push({ type: "queued", position });
     };
-    const place = queue.enter({ work, guessMs: guessMs(work, info), priority: order.priority, moved });
+    const fromImage = picture !== undefined, alike = batching.alike(request, { fromImage });
+    const place = queue.enter({ work, guessMs: guessMs(work, info), priority: order.priority, alike, moved });
     // An idempotency key promises an answer to whoever asks again, so such a job is kept as well.
     const detached = order.detached === true;
     const pictures = picturesOf(order.parsed, info);
     const { tag, taskId, requestId, parsed: { ignored } } = order;
-    const id = crypto.randomUUID(), fromImage = picture !== undefined;
+    const id = crypto.randomUUID();
     const job = new Job({ id, owner, request, pictures, detached, fromImage, ignored, tag, taskId, requestId });
     const kept = () => job.detached || order.idempotency !== undefined;
     job.settled = () => {
@@ -108,7 +117,8 @@ export class Jobs {
     if (order.idempotency) this.#keys.set(keyOf(order)!, { job, digest: order.idempotency.digest });
     this.#options.follow(job);
     const timer = order.timeoutMs === undefined ? undefined : deadline(job, order.timeoutMs);
-    runJob(job, place, this.#options, { files: picture && { picture, mask }, decoded: release }).then(() => {
+    const files = picture && { picture, mask }, runner = { pictures: reader, starts: this.#starts, batching };
+    runJob(job, place, runner, { files, alike, decoded: release }).then(() => {
       clearTimeout(timer);
       if (job.error && isUnexpected(job.error)) {
         this.#options.log.error(`Job ${job.id} failed: ${job.error}`, { request: job.requestId });

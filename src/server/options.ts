@@ -76,6 +76,16 @@ export const settings = {
     min: 1,
     max: 100_000,
   }),
+  batch: whole({
+    value: "NUMBER",
+    help:
+      "jobs that may share the batches of one run, in twos, fours and so on: where their steps have shown that all " +
+      "that wait are done the sooner for it; `1` runs each alone",
+    absent: 8,
+    shown: "8",
+    min: 1,
+    max: 16,
+  }),
   drainTimeout: time({
     value: "TIME",
     help: "how long after SIGTERM accepted jobs may take before they are cancelled; `-1` for ever",

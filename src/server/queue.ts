@@ -1,6 +1,6 @@
 /**
- * Whose turn it is: one job at a time, the most urgent first and else first in, first out, and no more than a fixed number
- * held at once.
+ * Whose turn it is: one job at a time, or several that gain by running together, the most urgent first and else first in,
+ * first out, and no more than a fixed number held at once.
  */
 
 /** The queue holds as many jobs as it may. */
@@ -21,14 +21,22 @@ export class DrainingError extends Error {
 
 /** One job's place, from being accepted to being left; leaving twice does no harm. */
 export interface Place {
-  /** Jobs before this one, the running one included. */
+  /** Jobs before this one, the running ones included. */
   readonly position: number;
-  /** Resolves when nothing else runs, with the milliseconds since the place was taken; rejects with the signal's reason. */
-  turn(signal: AbortSignal): Promise<number>;
+  /** Resolves when nothing else runs; rejects with the signal's reason. */
+  turn(signal: AbortSignal): Promise<Turn>;
   /** Tells how much of its work the running job has done, for the estimates while no job has been measured. */
   progress(done: number): void;
   /** Gives the place up; what a `completed` job took goes into the estimate for others. */
   leave(outcome?: { completed: boolean }): void;
+}
+
+/** A job's turn. */
+export interface Turn {
+  /** Milliseconds since its place was taken. */
+  waitedMs: number;
+  /** The places of all whose turn it is, the first one's first: one and the same list for all of them. */
+  together: readonly Place[];
 }
 
 /** What a job asks for with its place. */
@@ -39,24 +47,50 @@ export interface PlaceOptions {
   guessMs?: number;
   /** Higher ones go before lower ones; the running job is left alone. */
   priority?: number;
+  /** Jobs of the same may run together; one without runs alone. */
+  alike?: string;
   /** Hears of every new position while the job waits. */
   moved?: (position: number) => void;
 }
 
+/** What is known of jobs that run together. */
+export interface Sharing {
+  /** How many of so many alike that wait are to run together. */
+  together(alike: string, waiting: number): number;
+  /** What each of so many takes of the time that it would take alone. */
+  share(alike: string, count: number): number;
+}
+
 interface Job {
+  place: Place;
   work: number;
   priority: number;
+  alike?: string;
   moved: (position: number) => void;
   /** What `moved` was told last. */
   told: number;
   guessMs: number;
   enteredMs: number;
-  startedMs?: number;
   /** Set while the job waits for its turn. */
-  start?: () => void;
+  start?: (turn: Turn) => void;
+  /** Set once it is its turn. */
+  run?: Run;
 }
 
-/** How much of the estimate the newest job makes up. */
+/** Jobs whose turn came together. */
+interface Run {
+  jobs: readonly Job[];
+  startedMs: number;
+  /** The work of all of them, less what they save by running together. */
+  work: number;
+  /** Whether any of them was completed. */
+  completed: boolean;
+}
+
+/** Everybody runs alone. */
+const alone: Sharing = { together: () => 1, share: () => 1 };
+
+/** How much of the estimate the newest run makes up. */
 const newestShare = 0.3;
 /** The guess for a job of which nothing is known. */
 const unknownMs = 10_000;
@@ -64,23 +98,31 @@ const unknownMs = 10_000;
 /** A bounded queue. */
 export class Queue {
   readonly capacity: number;
+  readonly #sharing: Sharing;
   readonly #now: () => number;
-  /** Every job held: the running one, those that wait, and those whose pictures are still being read. */
+  /** Every job held: the running ones, those that wait, and those whose pictures are still being read. */
   readonly #held: Job[] = [];
-  #running?: Job;
-  /** The pace of the jobs that were completed. */
+  #run?: Run;
+  /** The pace of the runs that were completed. */
   #msPerWork?: number;
-  /** The pace of the running job so far. */
+  /** The pace of the run so far. */
   #currentMsPerWork?: number;
   #draining?: PromiseWithResolvers<void>;
 
   /** `now` gives milliseconds from any fixed point. */
-  constructor({ capacity, now = () => performance.now() }: { capacity: number; now?: () => number }) {
+  constructor(
+    { capacity, sharing = alone, now = () => performance.now() }: {
+      capacity: number;
+      sharing?: Sharing;
+      now?: () => number;
+    },
+  ) {
     this.capacity = capacity;
+    this.#sharing = sharing;
     this.#now = now;
   }
 
-  /** Jobs held, the running one included. */
+  /** Jobs held, the running ones included. */
   get length(): number {
     return this.#held.length;
   }
@@ -91,9 +133,14 @@ export class Queue {
 
   /** Milliseconds until the jobs held now are done, judged by those before them; a second at least. */
   get estimatedMs(): number {
-    const elapsed = this.#running ? this.#now() - this.#running.startedMs! : 0;
+    const run = this.#run, elapsed = run ? this.#now() - run.startedMs : 0;
     const pace = this.#msPerWork ?? this.#currentMsPerWork;
-    const needed = this.#held.reduce((ms, { work, guessMs }) => ms + (pace ? work * pace : guessMs), 0);
+    const alike = Map.groupBy(this.#held.filter((job) => !job.run), (job) => job.alike ?? job);
+    let needed = run ? pace ? run.work * pace : run.jobs.reduce((ms, { guessMs }) => ms + guessMs, 0) : 0;
+    for (const [key, jobs] of alike) {
+      const share = typeof key === "string" ? this.#shareOf(key, this.#sharing.together(key, jobs.length)) : 1;
+      for (const { work, guessMs } of jobs) needed += share * (pace ? work * pace : guessMs);
+    }
     return Math.max(1000, needed - elapsed);
   }
 
@@ -102,25 +149,28 @@ export class Queue {
    *
    * @throws QueueFullError or DrainingError
    */
-  enter({ work, guessMs = unknownMs, priority = 0, moved = () => {} }: PlaceOptions): Place {
+  enter({ work, guessMs = unknownMs, priority = 0, alike, moved = () => {} }: PlaceOptions): Place {
     if (this.#draining) throw new DrainingError(this.estimatedMs);
     if (this.length >= this.capacity) throw new QueueFullError(this.capacity, this.estimatedMs);
-    const job: Job = { work, guessMs, priority, moved, told: -1, enteredMs: this.#now() };
-    const before = this.#held.findLastIndex((other) => other === this.#running || other.priority >= priority);
-    this.#held.splice(before + 1, 0, job);
-    job.told = before + 1;
-    this.#tell();
     const position = () => this.#held.indexOf(job);
-    return {
+    const place: Place = {
       get position() {
         return position();
       },
       turn: (signal) => this.#turn(job, signal),
       progress: (done) => {
-        if (this.#running === job && done > 0) this.#currentMsPerWork = (this.#now() - job.startedMs!) / done;
+        const { run } = job;
+        if (!run || run !== this.#run || done <= 0) return;
+        this.#currentMsPerWork = (this.#now() - run.startedMs) / (run.work * done / job.work);
       },
       leave: (outcome) => this.#leave(job, outcome),
     };
+    const job: Job = { place, work, guessMs, priority, alike, moved, told: -1, enteredMs: this.#now() };
+    const before = this.#held.findLastIndex((other) => other.run || other.priority >= priority);
+    this.#held.splice(before + 1, 0, job);
+    job.told = before + 1;
+    this.#tell();
+    return place;
   }
 
   /** Refuses new jobs from now on; resolves when the last one has left. */
@@ -130,52 +180,91 @@ export class Queue {
     return this.#draining.promise;
   }
 
-  async #turn(job: Job, signal: AbortSignal): Promise<number> {
+  async #turn(job: Job, signal: AbortSignal): Promise<Turn> {
     signal.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const abort = () => reject(signal.reason);
+    const { promise, resolve, reject } = Promise.withResolvers<Turn>();
+    const abort = () => {
+      job.start = undefined;
+      reject(signal.reason);
+    };
     signal.addEventListener("abort", abort, { once: true });
     job.start = resolve;
     this.#next();
     try {
-      await promise;
+      return await promise;
     } finally {
       signal.removeEventListener("abort", abort);
     }
-    return job.startedMs! - job.enteredMs;
   }
 
-  /** Starts the first job that waits, unless one runs. A job that is not ready yet holds up none behind it. */
+  /**
+   * Starts the first job that waits, and with it those alike that gain by it, unless one runs. A job that is not ready yet holds
+   * up none behind it.
+   */
   #next(): void {
-    if (this.#running) return;
-    const job = this.#held.find(({ start }) => start);
-    if (!job) return;
-    this.#running = job;
-    job.startedMs = this.#now();
-    job.start!();
-    job.start = undefined;
+    if (this.#run) return;
+    const first = this.#held.find(({ start }) => start);
+    if (!first) return;
+    const jobs = this.#companions(first), startedMs = this.#now();
+    const share = first.alike === undefined ? 1 : this.#shareOf(first.alike, jobs.length);
+    const work = share * jobs.reduce((sum, { work }) => sum + work, 0);
+    this.#run = { jobs, startedMs, work, completed: false };
+    const together = jobs.map(({ place }) => place);
+    for (const job of jobs) job.run = this.#run;
+    const rest = this.#held.filter((job) => !job.run || job === first);
+    rest.splice(rest.indexOf(first), 1, ...jobs);
+    this.#held.splice(0, this.#held.length, ...rest);
+    for (const job of jobs) {
+      job.start!({ waitedMs: startedMs - job.enteredMs, together });
+      job.start = undefined;
+    }
+    this.#tell();
+  }
+
+  /** A job and those that run with it: of those alike that wait the first ones, but none before a more urgent one that waits. */
+  #companions(first: Job): Job[] {
+    if (first.alike === undefined) return [first];
+    const alike: Job[] = [];
+    let others = -Infinity;
+    for (const job of this.#held) {
+      if (!job.start) continue;
+      if (job.alike !== first.alike) others = Math.max(others, job.priority);
+      else if (job.priority >= others) alike.push(job);
+    }
+    return alike.slice(0, Math.max(1, this.#sharing.together(first.alike, alike.length)));
+  }
+
+  #shareOf(alike: string, count: number): number {
+    return count > 1 ? this.#sharing.share(alike, count) : 1;
   }
 
   /** Tells the jobs that wait where they stand, where that is new to them. */
   #tell(): void {
     for (const [position, job] of this.#held.entries()) {
-      if (job.told === position || job.startedMs !== undefined) continue;
+      if (job.told === position || job.run) continue;
       job.told = position;
       job.moved(position);
     }
   }
 
   #leave(job: Job, { completed } = { completed: false }): void {
-    const at = this.#held.indexOf(job);
+    const at = this.#held.indexOf(job), { run } = job;
     if (at < 0) return;
     this.#held.splice(at, 1);
-    if (completed && job.startedMs !== undefined) {
-      const measured = (this.#now() - job.startedMs) / job.work;
-      this.#msPerWork = this.#msPerWork ? this.#msPerWork + newestShare * (measured - this.#msPerWork) : measured;
+    if (run) {
+      run.completed ||= completed;
+      if (run.jobs.every((other) => !this.#held.includes(other))) this.#end(run);
     }
-    if (this.#running === job) this.#running = undefined;
     this.#next();
     this.#tell();
     if (this.length === 0) this.#draining?.resolve();
+  }
+
+  /** All of a run have left. */
+  #end(run: Run): void {
+    this.#run = undefined;
+    if (!run.completed) return;
+    const measured = (this.#now() - run.startedMs) / run.work;
+    this.#msPerWork = this.#msPerWork ? this.#msPerWork + newestShare * (measured - this.#msPerWork) : measured;
   }
 }

@@ -6,24 +6,56 @@ import type { PictureFiles, PictureReader } from "../image/read.ts";
 import { concat } from "../png/chunk.ts";
 import { encodePng } from "../png/encode.ts";
 import { filterRows } from "../png/filter.ts";
+import type { Batching } from "./batching.ts";
 import type { Job } from "./job.ts";
-import type { Place } from "./queue.ts";
+import type { Place, Turn } from "./queue.ts";
 
 /** What a job runs with. */
 export interface Runner {
-  engine: Engine;
   pictures: PictureReader;
+  /** Hands jobs whose turn has come to the engine. */
+  starts: Starts;
+  batching: Batching;
+}
+
+/** Jobs whose turn came together are handed to the engine together, by whichever of them comes first. */
+export class Starts {
+  readonly #engine: Engine;
+  /** Hears how many jobs run together, once for all of them. */
+  readonly #started: (jobs: number) => void;
+  readonly #jobs = new WeakMap<Place, Job>();
+  readonly #streams = new WeakMap<Turn["together"], Map<Place, ReadableStream<JobProgress>>>();
+
+  constructor(engine: Engine, { started = () => {} }: { started?: (jobs: number) => void } = {}) {
+    [this.#engine, this.#started] = [engine, started];
+  }
+
+  /** To be told of each job before its turn comes. */
+  enter(place: Place, job: Job): void {
+    this.#jobs.set(place, job);
+  }
+
+  /** The events of the job that has this place. */
+  eventsOf(place: Place, { together }: Turn): ReadableStream<JobProgress> {
+    let streams = this.#streams.get(together);
+    if (!streams) {
+      const made = this.#engine.generateTogether(together.map((each) => this.#jobs.get(each)!));
+      this.#streams.set(together, streams = new Map(together.map((each, i) => [each, made[i]])));
+      this.#started(together.length);
+    }
+    return streams.get(place)!;
+  }
 }
 
 /**
  * Runs the job to its end, whatever that is, and leaves its place. `files` is the picture to start from and its mask, not decoded
- * yet; `decoded` is called once it takes no memory any more.
+ * yet; `decoded` is called once it takes no memory any more; jobs of the same `alike` may run together.
  */
 export async function runJob(
   job: Job,
   place: Place,
-  { engine, pictures }: Runner,
-  { files, decoded }: { files?: PictureFiles; decoded: () => void },
+  { pictures, starts, batching }: Runner,
+  { files, alike, decoded }: { files?: PictureFiles; alike?: string; decoded: () => void },
 ): Promise<void> {
   const { request, signal } = job;
   try {
@@ -34,12 +66,17 @@ export async function runJob(
       job.took({ stage: "picture", began, ms: performance.now() - from });
     }
     decoded();
-    const queued = await place.turn(signal);
-    job.took({ stage: "queue", began: Date.now() - queued, ms: queued });
+    starts.enter(place, job);
+    const turn = await place.turn(signal), { waitedMs, together } = turn;
+    job.took({ stage: "queue", began: Date.now() - waitedMs, ms: waitedMs });
     job.status = "running";
     job.started = Date.now();
-    const events = observe(job, place, engine.generate(job.id, request, signal));
-    await collect(job, events);
+    job.together = together.length;
+    const events = starts.eventsOf(place, turn), isFirst = together[0] === place;
+    const stepped = (pictures: number, ms: number) => {
+      if (isFirst && alike !== undefined) batching.took(alike, pictures, ms);
+    };
+    await collect(job, observe(job, place, { events, stepped }));
     place.leave({ completed: true });
     job.finish();
   } catch (error) {
@@ -63,7 +100,15 @@ function stepWork({ width, height, guidanceScale }: GenerateRequest): number {
 }
 
 /** Reads the engine's events, keeps the job's books on the way, and passes on rows. */
-async function* observe(job: Job, place: Place, events: ReadableStream<JobProgress>) {
+async function* observe(
+  job: Job,
+  place: Place,
+  { events, stepped }: {
+    events: ReadableStream<JobProgress>;
+    /** Hears of every step: for how many pictures it was, and its milliseconds. */
+    stepped: (pictures: number, ms: number) => void;
+  },
+) {
   for await (const event of events) {
     switch (event.type) {
       case "started":
@@ -73,6 +118,7 @@ async function* observe(job: Job, place: Place, events: ReadableStream<JobProgre
       case "step":
         job.step = event.step;
         job.steps = event.steps;
+        stepped(event.pictures, event.ms);
         place.progress(event.step / event.steps * workOf(job.request, 1));
         job.news.push({ type: "progress", step: event.step, steps: event.steps, ms: event.ms });
         break;

@@ -61,6 +61,7 @@ function attributesOf(job: Job) {
     "sd.width": width,
     "sd.height": height,
     "sd.pictures": pictureCount(request),
+    "sd.jobs.together": job.together,
     "sd.steps": steps,
     "sd.sampler": sampler,
     "sd.scheduler": scheduler,

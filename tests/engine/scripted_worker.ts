@@ -24,7 +24,7 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
       start(message.options.model);
       return;
     case "generate":
-      generate(message.id, message.request.prompt);
+      for (const { id, request } of message.jobs) generate(id, request.prompt);
       return;
     case "describe": {
       const { id, model: name } = message;
@@ -80,7 +80,7 @@ function generate(id: string, prompt: string): void {
       if (what === "lose") send({ type: "lost", error: { code: "device_lost", message: "It fell off" } });
       if (what === "crash") setTimeout(() => (undefined as unknown as () => void)());
       if (what === "again" && life === 0) {
-        send({ type: "again", id, reason: "It is full" });
+        send({ type: "again", id, error: { code: "out_of_memory", message: "It is full" } });
         for (const event of eventsOf(id)) send(event);
       }
       return; // and hangs, where that is all
@@ -93,7 +93,7 @@ function* eventsOf(id: string): Generator<JobEvent> {
   yield { type: "started", id, truncatedTokens: 3 };
   const pixels = new Uint8Array([life, life, life]);
   for (let step = 1; step <= 2; step++) {
-    yield { type: "step", id, step, steps: 2, ms: 1 };
+    yield { type: "step", id, step, steps: 2, ms: 1, pictures: 1 };
     for (let image = 0; image < 2; image++) yield { type: "preview", id, image, step, width: 1, height: 1, pixels };
   }
   for (const [image, top] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {

@@ -9,6 +9,7 @@ import {
 import { noFaults } from "../../src/engine/recovery.ts";
 import type { EngineInfo, MemoryReport, ModelInfo } from "../../src/engine/protocol.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
+import type { EngineJob } from "../../src/engine/together.ts";
 import { filterRows } from "../png/filter_rows.ts";
 
 export const info: EngineInfo = {
@@ -36,8 +37,8 @@ export class FakeJob {
     this.controller.enqueue({ type: "started", id: this.id, truncatedTokens });
   }
 
-  step(step: number): void {
-    this.controller.enqueue({ type: "step", id: this.id, step, steps: this.request.steps, ms: 1 });
+  step(step: number, { pictures = 1, ms = 1 } = {}): void {
+    this.controller.enqueue({ type: "step", id: this.id, step, steps: this.request.steps, ms, pictures });
   }
 
   /** Sends a view of one eighth of the size, in which every sample is the step. */
@@ -101,6 +102,15 @@ export class FakeEngine implements Engine {
   readonly others = new Map<string, ModelInfo>();
   #arrivals: ((job: FakeJob) => void)[] = [];
   #taken = 0;
+
+  /** The jobs of each run, by how many there were. */
+  readonly runs: FakeJob[][] = [];
+
+  generateTogether(jobs: readonly EngineJob[]): ReadableStream<JobProgress>[] {
+    const from = this.jobs.length, streams = jobs.map((job) => this.generate(job.id, job.request, job.signal));
+    this.runs.push(this.jobs.slice(from));
+    return streams;
+  }
 
   generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress> {
     return new ReadableStream({

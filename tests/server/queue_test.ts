@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { DrainingError, Queue, QueueFullError } from "../../src/server/queue.ts";
+import { DrainingError, Queue, QueueFullError, type Sharing } from "../../src/server/queue.ts";
+import { moment } from "./serve.ts";
 
 const signal = new AbortController().signal;
 
@@ -111,4 +112,85 @@ Deno.test("drain() refuses newcomers and resolves when the last job has left", a
   place.leave({ completed: true });
   await drain;
   await queue.drain();
+});
+
+/** Jobs that are alike run together in the numbers given, each in half the time that it takes alone. */
+function sharing(most: number): Sharing {
+  return { together: (_, waiting) => Math.min(most, waiting), share: () => 0.5 };
+}
+
+Deno.test("with the first one run those alike behind it, up to as many as gain by it, and the next ones after all have left", async () => {
+  const queue = new Queue({ capacity: 9, sharing: sharing(3) }), began: string[] = [];
+  const enter = (name: string, alike?: string) => {
+    const place = queue.enter({ work: 1, alike });
+    place.turn(signal).then(({ together }) => began.push(`${name}${together.indexOf(place)} of ${together.length}`));
+    return place;
+  };
+  const first = enter("first");
+  const [a, b, c, d, e, f] = ["a", "b", "a", "a", "a", undefined].map((alike, i) => enter("abcdef"[i], alike));
+  await moment();
+  assert.deepEqual(began.splice(0), ["first0 of 1"]);
+  first.leave({ completed: true });
+  await moment();
+  assert.deepEqual(began.splice(0), ["a0 of 3", "c1 of 3", "d2 of 3"]);
+  assert.deepEqual([a, c, d, b, e, f].map(({ position }) => position), [0, 1, 2, 3, 4, 5]);
+  c.leave();
+  a.leave({ completed: true });
+  await moment();
+  assert.deepEqual(began, [], "one of them still runs");
+  d.leave({ completed: true });
+  await moment();
+  assert.deepEqual(began.splice(0), ["b0 of 1"]);
+  b.leave();
+  await moment();
+  assert.deepEqual(began, ["e0 of 1"]);
+});
+
+Deno.test("none rides along before a more urgent one that waits, or once it was given up, or before it is ready", async () => {
+  const queue = new Queue({ capacity: 9, sharing: sharing(9) });
+  const running = queue.enter({ work: 1 }), began: number[] = [], client = new AbortController();
+  await running.turn(signal);
+  const places = ([[5, "a"], [5, "b"], [5, "a"], [0, "a"], [5, "a"], [5, "a"]] as const).map(([priority, alike]) =>
+    queue.enter({ work: 1, priority, alike })
+  );
+  const turns = places.slice(0, 5).map((place, i) =>
+    place.turn(i === 4 ? client.signal : signal).then(() => began.push(i), () => {})
+  );
+  client.abort();
+  running.leave(); // before the one that was given up has
+  await moment();
+  assert.deepEqual(began, [0, 2]);
+  for (const at of [0, 2, 4]) places[at].leave();
+  await turns[1];
+  places[1].leave();
+  await turns[3];
+  assert.deepEqual(began, [0, 2, 1, 3]);
+});
+
+Deno.test("the estimate counts on jobs that will run together, and learns from whole runs", async () => {
+  let now = 0;
+  const queue = new Queue({ capacity: 9, sharing: sharing(4), now: () => now });
+  const run = async (count: number, ms: number) => {
+    const places = Array.from({ length: count }, () => queue.enter({ work: 10, alike: "a" }));
+    const first = queue.estimatedMs;
+    await Promise.all(places.map((place) => place.turn(signal)));
+    now += ms;
+    places.forEach((place, i) => place.leave({ completed: i > 0 || count === 1 }));
+    return first;
+  };
+  await run(1, 10_000); // a second for each of its work
+  const blocker = queue.enter({ work: 1 });
+  await blocker.turn(signal);
+  const estimate = run(4, 20_000);
+  assert.equal(queue.estimatedMs, 21_000, "four in half the time of four, and one");
+  blocker.leave();
+  await estimate;
+  assert.equal(await run(1, 10_000), 10_000, "what four took together is no news of the pace");
+  const [one, two] = [1, 2].map(() => queue.enter({ work: 10, alike: "a" }));
+  assert.equal(queue.estimatedMs, 10_000);
+  await one.turn(signal);
+  now += 2000;
+  assert.equal(queue.estimatedMs, 18_000, "one had begun before the other was ready");
+  two.leave();
+  one.leave();
 });

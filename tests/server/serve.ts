@@ -14,7 +14,7 @@ export interface ServeOptions extends Partial<AppOptions> {
 /** To be disposed of. `send` asks the app, with a body of JSON where one is given. */
 export function serve({ capacity = 8, ...options }: ServeOptions = {}) {
   const engine = new FakeEngine();
-  const queue = new Queue({ capacity });
+  const queue = new Queue({ capacity, sharing: options.batching });
   const pictures = new PictureReader();
   const writer = new PictureWriter();
   const uploads = new UploadReader();
