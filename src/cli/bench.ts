@@ -7,6 +7,7 @@ import { agreementGroups, type AgreementOptions, benchAgreement } from "./bench/
 import type { Size } from "./bench/engine.ts";
 import { printResults, type Result } from "./bench/measure.ts";
 import { benchLive } from "./bench/live.ts";
+import { benchLoad } from "./bench/load.ts";
 import { benchMemory } from "./bench/memory.ts";
 import { benchMerging } from "./bench/merging.ts";
 import { benchFull, fullGroups, type FullOptions } from "./bench/full.ts";
@@ -27,7 +28,7 @@ const help = `Usage: deno task bench [--model NAME|DIR] [--gpu INDEX|NAME] [--ru
   --model       by name or folder (default: MODEL, else ${defaultModel})
   --gpu         adapter by index or part of its name
   --runs N      counted runs of each measurement (default: 5)
-  --only TEXT   first, pictures, loop or live: only that; with --full ${fullGroups.join(", ")};
+  --only TEXT   first, pictures, loop, live or load: only that; with --full ${fullGroups.join(", ")};
                 with --agreement ${agreementGroups.join(", ")}
   --profile     where the time of a step and of the decoder goes, by kernel and workgroups, beside the roofline
   --step-cache, --cfg-interval
@@ -83,6 +84,7 @@ const groups: Record<string, (commandLine: CommandLine) => Promise<Result[]>> = 
   pictures: ({ model, gpu, runs }) => benchPictures(model, gpu, runs),
   loop: ({ model, gpu, runs }) => benchEventLoop(model, gpu, runs),
   live: ({ model, gpu, runs }) => benchLive({ model, gpu, steps: 20 * runs }),
+  load: ({ model, gpu, runs }) => benchLoad({ model, gpu, runs }),
 };
 
 /** The command line; undefined where it asks for help. */

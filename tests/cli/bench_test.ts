@@ -62,7 +62,7 @@ Deno.test("bench says in one sentence what it cannot do", async () => {
       ["--full", "--only", "loop"],
       /^Cannot use --only "loop", text, step, decode, encode, merging, load, first, live would do$/,
     ],
-    [["--only", "step"], /^Cannot use --only "step", first, pictures, loop, live would do$/],
+    [["--only", "step"], /^Cannot use --only "step", first, pictures, loop, live, load would do$/],
     [
       ["--agreement", "--sizes", "512,96x64"],
       /^Cannot use --sizes "512,96x64", multiples of 64 like 768x512,1024 would do$/,
