@@ -4,6 +4,7 @@ import { createEngine } from "./src/engine/client.ts";
 import { type EmbeddingEntry, listEmbeddings } from "./src/engine/embeddings.ts";
 import { weightsIdentity } from "./src/engine/identity.ts";
 import { embeddingFolders, listModels, locateModel, ModelNotFoundError, whyNoModel } from "./src/engine/locate.ts";
+import { readTunings, tuningPath } from "./src/engine/tuning.ts";
 import { PictureReader } from "./src/image/read.ts";
 import { createApp } from "./src/server/app.ts";
 import { announce } from "./src/server/banner.ts";
@@ -30,6 +31,7 @@ const engine = createEngine({
   model,
   vae: options.vae,
   gpu: options.gpu,
+  tunings: readTunings(tuningPath, (line) => log.warn(line)),
   precision: precision === "auto" ? undefined : precision,
   budget,
   hostBytes: hostBytes(),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets up whatever this machine still lacks, then runs one of the project's tasks:
 #
-#     sh deploy/bootstrap.sh serve|generate|test|bench|parity|check [arguments…]
+#     sh deploy/bootstrap.sh serve|generate|pull|tune|test|bench|parity|check [arguments…]
 #
 # What is missing is installed, what is present is used as it is:
 #   Deno          one on PATH if it is new enough, else a copy in .tools, through npm or Deno's own installer
@@ -128,9 +128,9 @@ fetch_dependencies() {
     fail "Cannot fetch the dependencies of deno.lock, see above; the first run needs the network"
 }
 
-usage='usage: sh deploy/bootstrap.sh serve|generate|pull|test|bench|parity|check [arguments…]'
+usage='usage: sh deploy/bootstrap.sh serve|generate|pull|tune|test|bench|parity|check [arguments…]'
 case ${1:-} in
-  serve | generate | test | bench | parity) needs_gpu=yes ;;
+  serve | generate | tune | test | bench | parity) needs_gpu=yes ;;
   pull | check) needs_gpu=no ;;
   -h | --help) printf '%s\n' "$usage"; exit ;;
   '') printf '%s\n' "$usage" >&2; exit 2 ;;

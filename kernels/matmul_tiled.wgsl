@@ -1,12 +1,12 @@
-// y = x · weight by workgroup-memory tiles: 64 threads make a tile of 64 rows × 16 vec4 columns, 8 rows × 2 vec4 columns
-// each, over DEPTH vec4s of the inner dimension at a time. For real GPUs, and wherever subgroups vary in size.
-// Needs lib/matmul.wgsl and a lib/weight_*.wgsl.
-const TILE_ROWS = 64u;
-const TILE_COLUMNS = 16u; // vec4s
-const DEPTH = 4u;         // vec4s
+// y = x · weight by workgroup-memory tiles: THREADS threads, eight side by side, make a tile of as many rows, 8 rows ×
+// THREAD_COLUMNS vec4 columns each, over DEPTH vec4s of the inner dimension at a time. For real GPUs, and wherever
+// subgroups vary in size. Needs lib/matmul.wgsl and a lib/weight_*.wgsl.
 const THREADS = 64u;
 const THREAD_ROWS = 8u;
 const THREAD_COLUMNS = 2u;
+const DEPTH = 4u;                          // vec4s
+const TILE_ROWS = THREADS;                 // each thread loads one
+const TILE_COLUMNS = 8u * THREAD_COLUMNS;  // vec4s
 
 var<workgroup> leftTile: array<vec4f, TILE_ROWS * DEPTH>;
 var<workgroup> rightTile: array<vec4f, DEPTH * 4u * TILE_COLUMNS>;

@@ -7,6 +7,7 @@ import { defaultModel, locateModel, ModelNotFoundError } from "../engine/locate.
 import { encodePictures } from "../engine/picture.ts";
 import { type FieldName, parseRequest, RequestError } from "../engine/request.ts";
 import { attachPictures, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
+import { readTunings, tuningPath } from "../engine/tuning.ts";
 import { taskFlags, taskHelp } from "./task_flags.ts";
 import { textFlags, textHelp } from "./text_flags.ts";
 import { PictureError, PictureReader } from "../image/read.ts";
@@ -101,6 +102,7 @@ async function generate({ fields, output, model, vae, gpu, precision }: CommandL
     homes,
     vae: vae && callersPath(vae),
     gpu,
+    tunings: readTunings(tuningPath, console.error),
     precision,
     hostBytes: hostBytes(),
     warm: false,

@@ -16,6 +16,7 @@ import { RefusedError } from "./refused.ts";
 import { type Progress, ServedModel } from "./served_model.ts";
 import { outputSize } from "./tasks.ts";
 import { type EngineJob, failureOf } from "./together.ts";
+import { tuningDigest, type Tunings } from "./tuning.ts";
 
 export { RefusedError } from "./refused.ts";
 export type { Progress } from "./served_model.ts";
@@ -27,6 +28,8 @@ export interface EngineConfig {
   /** A VAE to take instead of that model's own: a file or a folder. */
   vae?: string;
   gpu?: string;
+  /** Which kernels run fastest on which adapters, where that was measured. */
+  tunings?: Tunings;
   /** How activations and weights of all models are stored; chosen by model and adapter where absent. */
   precision?: Precision;
   /** Bytes of device memory that may be used at once; chosen from `hostBytes` and the adapter where absent. */
@@ -71,7 +74,7 @@ export class Engine implements Disposable {
 
   /** Opens the device and the model, and makes first pictures of one step, which load its weights and compile every kernel. */
   static async open(config: EngineConfig): Promise<Engine> {
-    const { model: path, vae, gpu, precision, warm = true, log, alive } = config;
+    const { model: path, vae, gpu, precision, tunings = {}, warm = true, log, alive } = config;
     const timing: Record<string, number> = {};
     let mark = performance.now();
     const lap = (stage: string) => {
@@ -80,16 +83,17 @@ export class Engine implements Disposable {
     };
     using stack = new DisposableStack();
     const folder = openModel(path, { vae }); // before the device: a wrong path should be said at once
-    const device = stack.use(await openDevice({ gpu }));
+    const device = stack.use(await openDevice({ gpu, wayOf: (adapter) => tunings[adapter] }));
+    const tuning = tunings[device.name];
     lap("device");
     const budget = config.budget ?? defaultBudget(device, config.hostBytes);
-    const backend = createBackend(device, precision ?? "f32", { budget, alive });
+    const backend = createBackend(device, precision ?? "f32", { budget, alive, tiles: tuning?.tiles });
     const model = stack.use(
       ServedModel.open(backend, path, { folder, precision, embeddings: embeddingFolders(path, config.homes), log }),
     );
     lap("model");
     const { name, backend: adapterBackend, software } = device;
-    const adapter = { name, backend: adapterBackend, software };
+    const adapter = { name, backend: adapterBackend, software, ...(tuning && { tuning: tuningDigest(tuning) }) };
     const engine = new Engine(backend, { ...model.info, adapter, timing }, model, config);
     if (warm) {
       await model.warm();

@@ -110,6 +110,16 @@ export async function loadWeights(
   }
 }
 
+/** The memory of all parameters of `module` with nothing in it: to measure what layers take. */
+export function reserveWeights(device: Device, target: Target, module: Module): Weights {
+  const weights = new Weights(device);
+  for (const [path, parameter] of module.parameters()) {
+    if (parameter.layout !== "vector") allocate(device, target, parameter, weights, path);
+    else parameter.resource = { buffer: bufferOf(device, parameterBytes(parameter, target), weights, path) };
+  }
+  return weights;
+}
+
 /** @throws {WeightsError} as {@link loadWeights} does of the same tensors, and reads none of them. */
 export function checkWeights(module: Module, tensors: ComponentTensors): void {
   matchTensors(module, tensors);

@@ -44,25 +44,33 @@ export function usualPrecision(device: Device, folder: ModelFolder): Precision {
 }
 
 /**
- * How kernels are chosen on `device` for a precision, how many bytes of its memory may be used at once, and who hears that
+ * How kernels are chosen on `device` for a precision, and by which `tiles`; how many bytes of its memory may be used at once, and who hears that
  * all goes well.
  * @throws {Error} when the device cannot store f16 and the precision asks for it.
  */
 export function createBackend(
   device: Device,
   precision: Precision,
-  { budget = Infinity, alive = () => {} } = {},
+  { budget = Infinity, alive = () => {}, tiles }: {
+    budget?: number;
+    alive?: () => void;
+    tiles?: Target["tiles"];
+  } = {},
 ): Backend {
   const residency = new Residency(device.memory, budget);
-  return { device, precision, ...targetsOf(device, precision), residency, alive };
+  return { device, precision, ...targetsOf(device, precision, tiles), residency, alive };
 }
 
 /** The same device and its memory, for a model that is stored otherwise. @throws {Error} as {@link createBackend} does */
 export function inPrecision(backend: Backend, precision: Precision): Backend {
-  return { ...backend, precision, ...targetsOf(backend.device, precision) };
+  return { ...backend, precision, ...targetsOf(backend.device, precision, backend.target.tiles) };
 }
 
-function targetsOf(device: Device, precision: Precision): Pick<Backend, "target" | "vaeTarget"> {
+function targetsOf(
+  device: Device,
+  precision: Precision,
+  tiles: Target["tiles"],
+): Pick<Backend, "target" | "vaeTarget"> {
   if (precision === "f16" && !device.f16) throw new Error(`${device.name} has no shader-f16, precision f32 would do`);
   const { subgroupSize, weightStorage } = device;
   const target: Target = {
@@ -72,6 +80,7 @@ function targetsOf(device: Device, precision: Precision): Pick<Backend, "target"
     operandType: precision,
     hiddenType: "f32",
     maxBytes: device.maxBinding,
+    tiles,
   };
   return { target, vaeTarget: { ...target, hiddenType: precision } };
 }

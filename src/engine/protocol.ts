@@ -2,6 +2,7 @@
 import type { MemoryKind } from "../gpu/memory.ts";
 import type { GenerateRequest } from "./request.ts";
 import type { ResidentKind } from "./residency.ts";
+import type { Tunings } from "./tuning.ts";
 
 /** The arithmetic of activations: what tensors are stored in between kernels. Sums are f32 in both. */
 export type Precision = "f32" | "f16";
@@ -46,7 +47,13 @@ export interface MemoryReport {
 
 /** What the engine is running on and with, and the model that it uses where a request names none. */
 export interface EngineInfo extends ModelInfo {
-  adapter: { name: string; backend: string; software: boolean };
+  adapter: {
+    name: string;
+    backend: string;
+    software: boolean;
+    /** What the choice of kernels that was measured for it is known by; absent where nobody has measured. */
+    tuning?: string;
+  };
   /** Milliseconds from the Worker's start to ready, by stage. */
   timing: Record<string, number>;
 }
@@ -79,6 +86,8 @@ export interface StartOptions {
   vae?: string;
   /** Index or part of the name of the adapter. */
   gpu?: string;
+  /** Which kernels run fastest on which adapters, where that was measured. */
+  tunings?: Tunings;
   /** How weights and activations are stored; chosen by model and adapter where absent. */
   precision?: Precision;
   /** Bytes of device memory that may be used at once; chosen from `hostBytes` and the adapter where absent. */

@@ -36,6 +36,11 @@ export class Weights implements Disposable {
     return texture;
   }
 
+  /** All of it. */
+  get resources(): readonly (GPUBuffer | GPUTexture)[] {
+    return this.#resources;
+  }
+
   [Symbol.dispose](): void {
     for (const resource of this.#resources.splice(0)) this.device.memory.free(resource);
     this.bytes = 0;

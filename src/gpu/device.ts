@@ -8,13 +8,22 @@ import { Memory } from "./memory.ts";
 /** Where matmul weights live: storage textures load 2 to 4 times faster on a software driver, buffers on GPUs. */
 export type WeightStorage = "buffer" | "texture";
 
-/** What to open and, for tests and parity, which paths to forbid. */
+/** How kernels work on a device. */
+export interface Way {
+  /** Together by subgroups, or through workgroup memory. */
+  subgroups: boolean;
+  weightStorage: WeightStorage;
+}
+
+/** What to open and, for tests, parity and measuring, which way to go. */
 export interface DeviceOptions {
   /** An adapter's index or part of its name; Deno offers one adapter a power preference, so 0 and 1. */
   gpu?: string;
   /** Whether to take the kernels with subgroup operations where the size is fixed: on software drivers, unless said. */
   subgroups?: boolean;
   weightStorage?: WeightStorage;
+  /** The way of an adapter by its name, where it is known. */
+  wayOf?: (adapter: string) => Way | undefined;
 }
 
 /** Features that Deno's adapters do not list and requestDevice nevertheless grants. */
@@ -161,7 +170,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
   const software = isSoftware(adapter);
   // Shuffle kernels suit a processor's vectors; GPUs have fast workgroup memory, and few registers for unrolled tiles.
-  const wanted = options.subgroups ?? software;
+  const way = options.wayOf?.(adapterName(adapter)), wanted = options.subgroups ?? way?.subgroups ?? software;
   const fixed = wanted && gpu.features.has("subgroups") && subgroupMinSize === subgroupMaxSize;
   return new Device(
     gpu,
@@ -169,7 +178,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     backends[Deno.build.os] ?? "Vulkan",
     software,
     fixed ? subgroupMinSize : 0,
-    options.weightStorage ?? (software && fixed ? "texture" : "buffer"),
+    options.weightStorage ?? way?.weightStorage ?? (software && fixed ? "texture" : "buffer"),
   );
 }
 

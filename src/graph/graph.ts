@@ -26,6 +26,14 @@ export interface Target {
   wraps?: boolean;
   /** Which share of tokens self-attention at the latents' own size merges away: see ops/merge.ts. */
   tokenMerging?: number;
+  /** The tiles of matmuls that were measured to be fastest, by the class of their size: see ops/tiles.ts. */
+  tiles?: Readonly<Record<string, TileSize>>;
+}
+
+/** What a workgroup of a matmul computes: rows, and vec4 columns of each of its lanes. */
+export interface TileSize {
+  rows: number;
+  columns: number;
 }
 
 /** How a parameter is laid out on the GPU: see `engine/load.ts`, which packs it. */

@@ -26,6 +26,7 @@ import {
   vec4s,
 } from "../graph/graph.ts";
 import { formatShape } from "../tensor/shape.ts";
+import { tileOf } from "./tiles.ts";
 
 const common = windowSource + finishedSource + matmulSource;
 const buffered = common + outputVec4 + inputBuffer;
@@ -55,6 +56,10 @@ const textured = {
     f16: new Kernel("matmul_texture f16", texels + octetF16 + pairsF16 + texturesSource),
   },
 };
+
+/** All of them: other ones may want other tiles. */
+export const matmulKernels: readonly Kernel[] = [kernels.shuffle, kernels.tiled, textured.f32, textured.f16]
+  .flatMap((some) => Object.values<Kernel>(some));
 
 /** `x` [..., in] times `weight` [out, in, ...ones] plus `bias` [out]. */
 export function linear(x: Value, weight: Parameter, bias?: Parameter): Value {
@@ -105,7 +110,7 @@ export function matmul(
   const rows = rowsOf(output.shape), in4 = vec4s(x.shape), out4 = vec4s(output.shape);
   const { subgroupSize, weightStorage, weightType } = x.graph.target;
   const flops = 2 * rows * picture.taps * channels * output.shape.at(-1)!;
-  const tile = subgroupSize ? shuffleTile(out4, flops, subgroupSize) : tiledTile;
+  const tile = tileOf(x.graph.target, { rows, out4, flops });
   const groups = Math.ceil(rows / tile.rows);
   const recording = {
     operands: { x, weight, bias, shift: undefined, residual: undefined },
@@ -129,7 +134,7 @@ export function matmul(
   const weights: Constants = weightStorage === "texture"
     ? { Weights: `texture_storage_2d<${weightType === "f16" ? "rgba16float" : "rgba32float"}, read>` }
     : { Weight: weightType };
-  return x.graph.record(kernels[tile.kernel][weightStorage], output, {
+  return x.graph.record(kernels[subgroupSize ? "shuffle" : "tiled"][weightStorage], output, {
     ...recording,
     constants: { Input: x.dtype, ...weights, ...constantsOf },
     loops: picture.taps * (in4 + 1),
@@ -143,7 +148,7 @@ export function matmul(
 export function matmulSets(x: Value, weight: Parameter, y: Value): Dispatch {
   const [sets, setRows, inner] = x.shape, out4 = vec4s(y.shape), rows = sets * setRows;
   const flops = 2 * rows * inner * y.shape[2];
-  const tile = shuffleTile(out4, flops, x.graph.target.subgroupSize), groups = rows / tile.rows;
+  const tile = tileOf(x.graph.target, { rows, out4, flops, most: 32 }), groups = rows / tile.rows;
   const line = { inHeight: 1, inWidth: rows, outHeight: 1, outWidth: rows, fullHeight: 1, fullWidth: rows };
   return dispatchOf(textured.f16.f16, {
     operands: { x, weight, bias: undefined, shift: undefined, residual: undefined, y },
@@ -157,25 +162,4 @@ export function matmulSets(x: Value, weight: Parameter, y: Value): Dispatch {
     loops: inner / 8 + 1,
     flops,
   }, "y");
-}
-
-/** A workgroup's share of the output and the constants that make it so. */
-interface Tile {
-  kernel: "shuffle" | "tiled";
-  rows: number;
-  columns4: number;
-  constants: Record<string, number>;
-}
-
-const tiledTile: Tile = { kernel: "tiled", rows: 64, columns4: 16, constants: {} };
-
-/** Below this many flops a matmul is over before its tile matters, and small tiles compile several times faster. */
-const smallFlops = 3.5e8;
-
-/** 32 rows × 2 vec4 columns a lane measured best where the output has them. */
-function shuffleTile(out4: number, flops: number, LANES: number): Tile {
-  const isSmall = flops < smallFlops;
-  const COLUMNS = isSmall || out4 <= LANES || LANES >= 16 ? 1 : 2;
-  const ROWS = Math.max(LANES, isSmall ? 16 : 32);
-  return { kernel: "shuffle", rows: ROWS, columns4: LANES * COLUMNS, constants: { LANES, ROWS, COLUMNS } };
 }

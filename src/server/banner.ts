@@ -25,6 +25,7 @@ export function announce(log: Log, { info, memory, url }: Announcement): void {
       adapter: adapter.name,
       backend: adapter.backend,
       software: adapter.software,
+      tuning: adapter.tuning,
       memory_used_bytes: memory?.used,
       memory_budget_bytes: memory?.budget,
       seconds: Math.round(1000 * seconds) / 1000,
@@ -35,7 +36,9 @@ export function announce(log: Log, { info, memory, url }: Announcement): void {
   }
   const used = memory && `${formatBytes(memory.used)} in use`, most = memory?.budget;
   const facts = {
-    adapter: `${adapter.name}, ${adapter.backend}${adapter.software ? ", SOFTWARE" : ""}`,
+    adapter: `${adapter.name}, ${adapter.backend}${adapter.software ? ", SOFTWARE" : ""}${
+      adapter.tuning ? ", tuned" : ""
+    }`,
     ...used && { memory: most === undefined ? used : `${used}, at most ${formatBytes(most)}` },
     page: `${url}/`,
     try: example,

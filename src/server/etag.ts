@@ -10,7 +10,8 @@ const immaterial = ["detach", "timeout_ms", "priority", "keep_alive"];
 
 /**
  * The ETag of the answer to a GET, where it is one for good: its seeds are given, and the answer is a file and no stream of
- * events. It stands for the request, the weights, the programme's version, the adapter and the precision.
+ * events. It stands for the request, the weights, the programme's version, the adapter with the choice of
+ * kernels that was measured for it, and the precision.
  */
 export function etagOf(
   fields: ReadonlyMap<string, unknown>,
@@ -23,7 +24,7 @@ export function etagOf(
   }
   const material = new Map([...fields].filter(([name]) => !immaterial.includes(name)));
   // What is absent stands for the model's defaults.
-  const made = [format, weights(), version, adapter.name, adapter.backend, precision, model, digestOf(material)];
+  const made = [format, weights(), version, adapter, precision, model, digestOf(material)];
   return `"${createHash("sha256").update(JSON.stringify(made)).digest("base64url").slice(0, 32)}"`;
 }
 

@@ -18,7 +18,7 @@ Deno.test("bootstrap.sh names its tasks when it is given none or an unknown one"
   for (const args of [[], ["sevre"]]) {
     const outcome = project.run("/bin/sh", ["../deploy/bootstrap.sh", ...args]);
     strictEqual(outcome.code, 2);
-    match(outcome.stderr, /usage: sh deploy\/bootstrap\.sh serve\|generate\|pull\|test\|bench\|parity\|check/);
+    match(outcome.stderr, /usage: sh deploy\/bootstrap\.sh serve\|generate\|pull\|tune\|test\|bench\|parity\|check/);
   }
 });
 

@@ -10,7 +10,9 @@ import repackRows from "../../kernels/repack_rows.wgsl" with { type: "text" };
 import { type Constants, Kernel } from "../../src/gpu/kernel.ts";
 import { specialise } from "../../src/gpu/wgsl.ts";
 import { fuse } from "../../src/graph/fuse.ts";
-import type { Target } from "../../src/graph/graph.ts";
+import { Graph, type Target } from "../../src/graph/graph.ts";
+import { Linear } from "../../src/nn/layers.ts";
+import { sizeClass, tileSizes } from "../../src/ops/tiles.ts";
 import { recordCase } from "../ops/case.ts";
 import { tables } from "../ops/tables/mod.ts";
 
@@ -54,6 +56,7 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
         for (const { kernel, constants } of graph.dispatches) add(kernel, constants);
       }
     }
+    for (const { kernel, constants } of tuned(target)) add(kernel, constants);
     const { weightType } = target, format = weightType === "f16" ? "rgba16float" : "rgba32float";
     for (const STORED of storedTypes) {
       add(repack.buffer, { Weight: weightType, STORED });
@@ -67,6 +70,15 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
     }
   }
   return found;
+}
+
+/** A matmul in every tile that can be chosen for it: see engine/tune.ts. */
+function tuned(target: Target): Variant[] {
+  return tileSizes(target.subgroupSize).flatMap((size) => {
+    const graph = new Graph({ ...target, tiles: { [sizeClass(64, 4)]: size } });
+    new Linear(16, 16).forward(graph.input("x", [64, 16], target.operandType));
+    return graph.dispatches;
+  });
 }
 
 /** The loader's kernels, put together as it does. */

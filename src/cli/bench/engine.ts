@@ -3,6 +3,7 @@ import { openModel } from "../../checkpoint/model.ts";
 import { Canvas } from "../../engine/canvas.ts";
 import { createBackend, openStableDiffusion, type StableDiffusion } from "../../engine/model.ts";
 import type { Precision } from "../../engine/protocol.ts";
+import { readTunings, tuningPath } from "../../engine/tuning.ts";
 import { type Device, type DeviceOptions, openDevice } from "../../gpu/device.ts";
 import type { Plan } from "../../graph/plan.ts";
 import { rowFields } from "../../ops/latents.ts";
@@ -50,7 +51,8 @@ export class EngineContestant implements Contestant {
     readonly precision: Precision,
     readonly tokenMerging = 0,
   ) {
-    this.name = `ours, ${precision}, ${device.name}${tokenMerging > 0 ? `, merging ${tokenMerging}` : ""}`;
+    const tuned = model.backend.target.tiles ? ", tuned" : "";
+    this.name = `ours, ${precision}, ${device.name}${tuned}${tokenMerging > 0 ? `, merging ${tokenMerging}` : ""}`;
   }
 
   /** Opens the model folder at `path`; its weights are loaded when they are first needed. */
@@ -58,9 +60,10 @@ export class EngineContestant implements Contestant {
     path: string,
     { gpu, weightStorage, ...options }: Pick<DeviceOptions, "gpu" | "weightStorage"> & { precision?: Precision },
   ): Promise<EngineContestant> {
-    const device = await openDevice({ gpu, weightStorage });
+    const tunings = readTunings(tuningPath, console.error);
+    const device = await openDevice({ gpu, weightStorage, wayOf: (adapter) => tunings[adapter] });
     const precision = options.precision ?? (device.f16 ? "f16" : "f32");
-    const backend = createBackend(device, precision);
+    const backend = createBackend(device, precision, { tiles: tunings[device.name]?.tiles });
     return new EngineContestant(device, openStableDiffusion(backend, openModel(path), { name: "sd15" }), precision);
   }
 

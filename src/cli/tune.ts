@@ -1,0 +1,41 @@
+/** `deno task tune`: measures which kernels run fastest on this machine's GPU, and keeps it for the server and the tools. */
+import { type Compared, tune } from "../engine/tune.ts";
+import { tuningPath, writeTuning } from "../engine/tuning.ts";
+import { parseFlags, UsageError } from "../std/command_line.ts";
+
+const help = `Measures which kernels run fastest on this machine's GPU, and keeps what it finds in .cache/tuning.json,
+where serve and generate look it up by the adapter's name. Takes seconds on a GPU, three minutes on a
+software driver. Without it they take what is usual for a GPU, or for a software driver.
+
+Usage: deno task tune [--gpu INDEX|NAME]
+
+  --gpu INDEX|NAME   adapter to measure (default: GPU, else the most capable)
+  --help             this text`;
+
+if (import.meta.main) Deno.exit(await run(Deno.args));
+
+/** Runs the command and resolves with its exit code: 0, or 2 for what was asked wrongly. */
+async function run(args: string[]): Promise<number> {
+  try {
+    const { values } = parseFlags({ args, options: { gpu: { type: "string" }, help: { type: "boolean" } } });
+    if (values.help) {
+      console.log(help);
+      return 0;
+    }
+    const gpu = values.gpu ?? (Deno.env.get("GPU") || undefined);
+    console.log("| what | usual | others | chosen |\n|---|---|---|---|");
+    const { adapter, tuning } = await tune({ gpu, observe: show });
+    writeTuning(tuningPath, adapter, tuning);
+    console.error(`${adapter}: kept in ${tuningPath}; a server takes it when it starts`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError) && !/^No GPU /.test((error as Error).message)) throw error;
+    console.error((error as Error).message);
+    return 2;
+  }
+}
+
+function show({ what, ms, chosen }: Compared): void {
+  const [usual, ...others] = Object.entries(ms).map(([name, each]) => `${name} ${each.toFixed(2)} ms`);
+  console.log(`| ${what} | ${usual} | ${others.join(", ")} | ${chosen} |`);
+}
