@@ -2,12 +2,21 @@
 import type { Schema } from "./schemas.ts";
 
 const style = `
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
-h2 { border-bottom: 1px solid; }
-code, td:first-child { font-family: ui-monospace, monospace; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #8884; }
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif;
+  --card: light-dark(#fff, #1d2026); --soft: light-dark(#565e6c, #a3abb8); --faint: light-dark(#dfe3e9, #2e333c); }
+body { max-width: 64rem; margin: 0 auto; padding: 1rem;
+  background: light-dark(#f6f7f9, #14161a); color: light-dark(#1b1f27, #e8eaee); }
+a { color: light-dark(#3550c8, #9db2ff); }
+h1 { margin: .5rem 0 0; font-size: 1.5rem; }
+section { margin: 1rem 0; padding: .3rem 1rem; background: var(--card); border: 1px solid var(--faint); border-radius: .75rem; }
+h2 { margin: .6rem 0; font-size: 1.15rem; }
+details { border-top: 1px solid var(--faint); }
+summary { padding: .5rem 0 .5rem 1.1rem; text-indent: -1.1rem; color: var(--soft); cursor: pointer; }
+summary code { margin-right: .5rem; color: light-dark(#1b1f27, #e8eaee); font-weight: 600; overflow-wrap: anywhere; }
+code, td:first-child { font-family: ui-monospace, monospace; font-size: .92rem; }
+table { border-collapse: collapse; width: 100%; margin-bottom: 1rem; font-size: .95rem; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--faint); }
+th { color: var(--soft); font-weight: 600; }
 .scroll { overflow-x: auto; }
 `;
 
@@ -38,7 +47,7 @@ export function page(document: Schema): string {
 </head>
 <body>
 <h1>${escape(info.title)} ${escape(info.version)}</h1>
-<p>The same as <a href="/openapi.json">an OpenAPI document</a>.</p>
+<p>The same as <a href="/openapi.json">an OpenAPI document</a>. Pictures are made <a href="/">on a page</a>, too.</p>
 ${sections.join("\n")}
 </body>
 </html>
