@@ -50,9 +50,18 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   // unroll
   for (var column = 0u; column < COLUMNS; column++) {
     let biased = biasOf(column0 + column * LANES);
+    let column4 = column0 + column * LANES;
     // unroll
-    for (var row = 0u; row < ROWS; row++) {
-      storeOutput(row0 + row, column0 + column * LANES, sum[row * COLUMNS + column] + biased);
+    for (var pair = 0u; pair < ROWS / 2u; pair++) {
+      let row = row0 + 2u * pair;
+      let first = sum[2u * pair * COLUMNS + column] + biased;
+      let second = sum[(2u * pair + 1u) * COLUMNS + column] + biased;
+      if (GATED == 1u) {
+        storeGated(row + column4 % 2u, column4, gatedRow(column4, first, second));
+      } else {
+        storeOutput(row, column4, first);
+        storeOutput(row + 1u, column4, second);
+      }
     }
   }
 }

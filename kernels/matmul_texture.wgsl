@@ -72,10 +72,18 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   for (var column = 0u; column < COLUMNS; column++) {
     let biased = biasOf(column0 + column * LANES);
     // unroll
-    for (var pair = 0u; pair < ROWS / 2u; pair++) {
-      let first = sum[2u * pair * COLUMNS + column] + biased;
-      let second = sum[(2u * pair + 1u) * COLUMNS + column] + biased;
-      storeRows(row0 + 2u * pair, column0 + column * LANES, first, second);
+    for (var four = 0u; four < ROWS / 4u; four++) {
+      let row = row0 + 4u * four;
+      let first = sum[4u * four * COLUMNS + column] + biased;
+      let second = sum[(4u * four + 1u) * COLUMNS + column] + biased;
+      let third = sum[(4u * four + 2u) * COLUMNS + column] + biased;
+      let fourth = sum[(4u * four + 3u) * COLUMNS + column] + biased;
+      if (GATED == 1u) {
+        storeGated(row, column0 + column * LANES, first, second, third, fourth);
+      } else {
+        storeRows(row, column0 + column * LANES, first, second);
+        storeRows(row + 2u, column0 + column * LANES, third, fourth);
+      }
     }
   }
 }

@@ -57,6 +57,21 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       workgroupBarrier();
     }
   }
+  if (GATED == 1u) {
+    // unroll
+    for (var pair = 0u; pair < THREAD_COLUMNS / 2u; pair++) {
+      let column4 = column0 + threadColumn * THREAD_COLUMNS + 2u * pair;
+      let biased = biasOf(column4);
+      let gateBiased = biasOf(column4 + 1u);
+      // unroll
+      for (var row = 0u; row < THREAD_ROWS; row++) {
+        let value = sum[row * THREAD_COLUMNS + 2u * pair] + biased;
+        let gate = sum[row * THREAD_COLUMNS + 2u * pair + 1u] + gateBiased;
+        storeGated(row0 + threadRow * THREAD_ROWS + row, column4, value * gelu(gate));
+      }
+    }
+    return;
+  }
   // unroll
   for (var column = 0u; column < THREAD_COLUMNS; column++) {
     let column4 = column0 + threadColumn * THREAD_COLUMNS + column;

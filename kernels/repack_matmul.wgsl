@@ -1,6 +1,6 @@
 // Packs rows of a stored weight [out, in, tap] as [tap, in, out]: one texel of 4 output channels an invocation, zeros
 // where in or out is padded. The source is f32, f16 or bf16 in whole u32 words and holds `rows` output rows from `row0` on.
-// Needs lib/stored.wgsl and a lib/packed_*.wgsl.
+// Needs lib/stored.wgsl, lib/packed_column.wgsl, and lib/packed_buffer.wgsl or lib/packed_texture.wgsl.
 const WORKGROUP = 64u;
 
 struct Shape { row0: u32, rows: u32, in: u32, in4: u32, taps: u32, out4: u32, size4: u32 }
@@ -24,5 +24,5 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
       packed[part] = stored((row * shape.in + inner) * shape.taps + tap);
     }
   }
-  storePacked((tap * shape.in4 * 4u + inner) * shape.out4 + shape.row0 / 4u + column4, packed);
+  storePacked((tap * shape.in4 * 4u + inner) * shape.out4 + packedColumn(shape.row0 / 4u + column4), packed);
 }

@@ -1,6 +1,8 @@
 // What every kernel of the matmul family shares: the left matrix is read from a channels-last picture, one row an output
 // pixel and one column a (tap, channel), so that a linear layer is a 1×1 convolution of a picture one pixel high.
-// Needs lib/window.wgsl, lib/finished.wgsl, a lib/output_*.wgsl, and but for matmul_texture.wgsl lib/input_buffer.wgsl.
+// Needs lib/window.wgsl, lib/gelu.wgsl, lib/finished.wgsl, a lib/output_*.wgsl, and but for matmul_texture.wgsl
+// lib/input_buffer.wgsl; where lanes of a subgroup own columns, lib/gated_lanes.wgsl.
+const GATED = 0u; // 1: columns are vec4s of values and of their gates in turn, and what is stored is value · gelu(gate)
 
 struct Shape {
   rows: u32,        // images · outHeight · outWidth
@@ -35,9 +37,10 @@ fn windowOf(row: u32) -> Window {
   );
 }
 
-// What is added to the sums of a column.
+// What is added to the sums of a column. Biases are as stored: of gated columns all values' come before all gates'.
 fn biasOf(column4: u32) -> vec4f {
-  return bias[min(column4, shape.out4 - 1u)];
+  let column = min(column4, shape.out4 - 1u);
+  return bias[select(column, column / 2u + column % 2u * (shape.out4 / 2u), GATED == 1u)];
 }
 
 // Whether the output has this place: tiles reach past its ends.

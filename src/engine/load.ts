@@ -1,4 +1,5 @@
 /** Weights from the checkpoint to the GPU: as stored from the page cache, packed by whichever is faster, in bounded pieces. */
+import packedColumn from "../../kernels/lib/packed_column.wgsl" with { type: "text" };
 import packedBuffer from "../../kernels/lib/packed_buffer.wgsl" with { type: "text" };
 import packedPairs from "../../kernels/lib/packed_pairs.wgsl" with { type: "text" };
 import packedTexture from "../../kernels/lib/packed_texture.wgsl" with { type: "text" };
@@ -12,9 +13,9 @@ import type { ComponentTensors } from "../checkpoint/component.ts";
 import { fitsShape } from "../checkpoint/rename.ts";
 import type { Device } from "../gpu/device.ts";
 import { type Constants, Kernel } from "../gpu/kernel.ts";
-import { packsPairs, type Parameter, takesWinograd, type Target } from "../graph/graph.ts";
+import { isMatmulWeight, packsPairs, type Parameter, takesWinograd, type Target } from "../graph/graph.ts";
 import type { Module } from "../nn/module.ts";
-import { elements, formatShape, type Shape } from "../tensor/shape.ts";
+import { elements, formatShape } from "../tensor/shape.ts";
 import { packFloats, packPairs } from "./pack.ts";
 import { type Packing, stagingOf, Uploader } from "./upload.ts";
 import {
@@ -28,9 +29,9 @@ import {
 } from "./weights.ts";
 
 const kernels = {
-  buffer: new Kernel("repack_matmul", storedSource + packedBuffer + matmulSource),
-  texture: new Kernel("repack_matmul texture", storedSource + packedTexture + matmulSource),
-  pairs: new Kernel("repack_pairs", storedSource + packedPairs + pairsSource),
+  buffer: new Kernel("repack_matmul", storedSource + packedColumn + packedBuffer + matmulSource),
+  texture: new Kernel("repack_matmul texture", storedSource + packedColumn + packedTexture + matmulSource),
+  pairs: new Kernel("repack_pairs", storedSource + packedColumn + packedPairs + pairsSource),
   rows: new Kernel("repack_rows", storedSource + packedBuffer + rowsSource),
   rowsTexture: new Kernel("repack_rows texture", storedSource + packedTexture + rowsSource),
   winograd: new Kernel("repack_winograd", storedSource + packedPairs + winogradSource),
@@ -91,7 +92,7 @@ export async function loadWeights(
       const { texture, pack } = allocate(device, target, parameter, weights, path);
       if (texture && dtype === "f16" && fillsTexture(parameter, target)) {
         const pieces = (bytes: number) => tensors.pieces(path, bytes);
-        if (parameter.layout !== "rows") await fillWeight(texture, parameter.shape, pieces, uploader);
+        if (parameter.layout !== "rows") await fillWeight(texture, parameter, pieces, uploader);
         else await fillTable(texture, pieces, uploader, staging.size);
         continue;
       }
@@ -157,12 +158,21 @@ const packedPiece = 4 << 20;
 type Pieces = (maxBytes: number) => Iterable<Piece>;
 
 /** Fills the texture of a matmul weight that is stored in f16. */
-async function fillWeight(texture: GPUTexture, shape: Shape, pieces: Pieces, uploader: Uploader): Promise<void> {
-  const [out, inner] = shape, taps = elements(shape.slice(2)), rowBytes = 2 * inner * taps;
+async function fillWeight(
+  texture: GPUTexture,
+  { shape, layout }: Parameter,
+  pieces: Pieces,
+  uploader: Uploader,
+): Promise<void> {
+  const [out, inner] = shape,
+    out4 = Math.ceil(out / 4),
+    isGated = layout === "gated",
+    taps = elements(shape.slice(2)),
+    rowBytes = 2 * inner * taps;
   const words = uploader.words(4 * texture.width * texture.height);
   const floats = new Float32Array(words.buffer, 0, words.length);
   for (const { offset, bytes: { buffer, byteOffset, byteLength } } of pieces(wholeRows(rowBytes, packedPiece))) {
-    const rows = { row0: offset / rowBytes, rows: byteLength / rowBytes, inner, taps, out4: Math.ceil(out / 4) };
+    const rows = { row0: offset / rowBytes, rows: byteLength / rowBytes, inner, taps, out4, isGated };
     if (texture.format === "rgba32float") {
       packFloats(new Float16Array(buffer, byteOffset, byteLength / 2), floats, rows);
     } else packPairs(new Uint16Array(buffer, byteOffset, byteLength / 2), words, rows);
@@ -196,7 +206,7 @@ interface Place {
 
 /** Makes the memory of a matmul weight or a table. */
 function allocate(device: Device, target: Target, parameter: Parameter, weights: Weights, path: string): Place {
-  const { layout, shape } = parameter;
+  const { layout, shape } = parameter, GATED = layout === "gated" ? 1 : 0;
   const rowSize = rowElements(parameter), type = target.weightType;
   if (takesWinograd(parameter, target)) {
     const [out, inner] = shape, in4 = inner / 4, out4 = out / 4;
@@ -213,7 +223,7 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
     };
     return { texture, pack };
   }
-  if (layout === "matmul" || layout === "convolution") {
+  if (isMatmulWeight(parameter)) {
     const taps = elements(shape.slice(2)), inner = shape[1], in4 = Math.ceil(inner / 4), out4 = Math.ceil(shape[0] / 4);
     const texels = packedSize4(parameter);
     if (packsPairs(parameter, target)) {
@@ -222,7 +232,7 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
       const pack = (dtype: string, row0: number, rows: number): Packing => {
         const size4 = taps * in4 * 2 * Math.ceil(rows / 4);
         return {
-          pipeline: device.pipeline(kernels.pairs, { STORED: storedTypes[dtype].STORED }),
+          pipeline: device.pipeline(kernels.pairs, { GATED, STORED: storedTypes[dtype].STORED }),
           destination,
           shape: { row0, rows, in4, taps, out4, size4 },
           invocations: size4,
@@ -237,7 +247,7 @@ function allocate(device: Device, target: Target, parameter: Parameter, weights:
     const pack = (dtype: string, row0: number, rows: number): Packing => {
       const size4 = taps * in4 * 4 * Math.ceil(rows / 4);
       return {
-        pipeline: device.pipeline(kernel, { ...constants, STORED: storedTypes[dtype].STORED }),
+        pipeline: device.pipeline(kernel, { ...constants, GATED, STORED: storedTypes[dtype].STORED }),
         destination: resource,
         shape: { row0, rows, in: inner, in4, taps, out4, size4 },
         invocations: size4,

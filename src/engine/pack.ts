@@ -9,6 +9,21 @@ export interface RowsShape {
   taps: number;
   /** Vec4s of all output channels. */
   out4: number;
+  /** Whether the first half of all rows are values and the others their gates, packed in turn: "gated" in graph.ts. */
+  isGated?: boolean;
+}
+
+/** Where the first of some rows' vec4 columns is packed, and how far apart they lie. */
+function columnsOf({ row0, out4, isGated = false }: RowsShape): [first: number, step: number] {
+  if (!isGated) return [row0 / 4, 1];
+  const half = out4 / 2, column = row0 / 4;
+  return column < half ? [2 * column, 2] : [2 * (column - half) + 1, 2];
+}
+
+/** How many of the rows are values, where gates follow them; 0 where there are not both. */
+function valuesAmong({ row0, rows, out4, isGated = false }: RowsShape): number {
+  const values = 2 * out4 - row0;
+  return isGated && values > 0 && values < rows ? values : 0;
 }
 
 /** Vec4 columns and inputs of a block: its rows stay in the cache, and runs of columns are written together. */
@@ -25,21 +40,26 @@ export function packFloats(source: Float16Array, target: Float32Array, shape: Ro
     padded.set(source);
     return packFloats(padded, target, { ...shape, rows: padded.length / width });
   }
-  const columns = rows / 4, column0 = row0 / 4;
+  const values = valuesAmong(shape);
+  if (values > 0) {
+    packFloats(source.subarray(0, values * width), target, { ...shape, rows: values });
+    return packFloats(source.subarray(values * width), target, { ...shape, row0: row0 + values, rows: rows - values });
+  }
+  const columns = rows / 4, [column0, step] = columnsOf(shape);
   for (let k0 = 0; k0 < inner; k0 += blockInputs) {
     const kEnd = Math.min(k0 + blockInputs, inner);
     for (let c0 = 0; c0 < columns; c0 += blockColumns) {
       const cEnd = Math.min(c0 + blockColumns, columns);
       for (let tap = 0; tap < taps; tap++) {
         for (let k = k0; k < kEnd; k++) {
-          let place = ((tap * paddedInner + k) * out4 + column0 + c0) * 4;
+          let place = ((tap * paddedInner + k) * out4 + column0 + c0 * step) * 4;
           let first = c0 * 4 * width + k * taps + tap;
           for (let c = c0; c < cEnd; c++) {
             target[place] = source[first];
             target[place + 1] = source[first + width];
             target[place + 2] = source[first + 2 * width];
             target[place + 3] = source[first + 3 * width];
-            place += 4;
+            place += 4 * step;
             first += 4 * width;
           }
         }
@@ -64,14 +84,19 @@ export function packPairs(source: Uint16Array, target: Uint32Array, shape: RowsS
     padded.set(source);
     return packPairs(padded, target, { ...shape, rows: padded.length / width });
   }
-  const columns = rows / 4, column0 = row0 / 4;
+  const values = valuesAmong(shape);
+  if (values > 0) {
+    packPairs(source.subarray(0, values * width), target, { ...shape, rows: values });
+    return packPairs(source.subarray(values * width), target, { ...shape, row0: row0 + values, rows: rows - values });
+  }
+  const columns = rows / 4, [column0, step] = columnsOf(shape);
   for (let k0 = 0; k0 < inner; k0 += blockInputs) {
     const kEnd = Math.min(k0 + blockInputs, inner);
     for (let c0 = 0; c0 < columns; c0 += blockColumns) {
       const cEnd = Math.min(c0 + blockColumns, columns);
       for (let tap = 0; tap < taps; tap++) {
         for (let k = k0; k < kEnd; k += 2) {
-          let place = ((tap * inner + k) / 2 * out4 + column0 + c0) * 4;
+          let place = ((tap * inner + k) / 2 * out4 + column0 + c0 * step) * 4;
           let first = c0 * 4 * width + k * taps + tap;
           for (let c = c0; c < cEnd; c++) {
             const second = first + width, third = second + width, fourth = third + width;
@@ -79,7 +104,7 @@ export function packPairs(source: Uint16Array, target: Uint32Array, shape: RowsS
             target[place + 1] = source[third] | source[fourth] << 16;
             target[place + 2] = source[first + taps] | source[second + taps] << 16;
             target[place + 3] = source[third + taps] | source[fourth + taps] << 16;
-            place += 4;
+            place += 4 * step;
             first += 4 * width;
           }
         }

@@ -1,6 +1,6 @@
 /** The GPU memory of parameters: how much each takes, and all of one component's together. */
 import type { Device } from "../gpu/device.ts";
-import { packsPairs, type Parameter, takesWinograd, type Target } from "../graph/graph.ts";
+import { isMatmulWeight, packsPairs, type Parameter, takesWinograd, type Target } from "../graph/graph.ts";
 import { textureBytes, textureSize } from "../graph/textures.ts";
 import type { Module } from "../nn/module.ts";
 import { elements } from "../tensor/shape.ts";
@@ -70,6 +70,7 @@ export function packedSize4({ layout, shape }: Parameter): number {
     case "rows":
       return shape[0] * Math.ceil(elements(shape.slice(1)) / 4);
     case "matmul":
+    case "gated":
     case "convolution":
       return elements(shape.slice(2)) * Math.ceil(shape[1] / 4) * 4 * Math.ceil(shape[0] / 4);
     default:
@@ -107,9 +108,7 @@ export function fillsTexture(parameter: Parameter, target: Target): boolean {
   if (target.weightStorage !== "texture") return false;
   const { layout, shape } = parameter;
   if (takesWinograd(parameter, target)) return false; // there is arithmetic to do
-  if (layout === "matmul" || layout === "convolution") {
-    return target.weightType === "f32" || packsPairs(parameter, target);
-  }
+  if (isMatmulWeight(parameter)) return target.weightType === "f32" || packsPairs(parameter, target);
   return layout === "rows" &&
     parameterBytes(parameter, target) === (target.weightType === "f16" ? 2 : 4) * elements(shape);
 }

@@ -15,9 +15,9 @@ function normSilu(made: Dispatch, by: Dispatch): Dispatch | undefined {
   return { ...made, constants: { ...made.constants, SILU: 1 }, operands: { ...made.operands, y: by.operands.y } };
 }
 
-/** Whether a dispatch adds a shift and a residual to what it sums: matmuls and convolutions of every kind. */
-function adds({ operands }: Dispatch): boolean {
-  return "shift" in operands && "residual" in operands;
+/** Whether a dispatch adds a shift and a residual to what it sums: matmuls and convolutions of every kind, unless gated. */
+function adds({ operands, constants }: Dispatch): boolean {
+  return "shift" in operands && "residual" in operands && constants.GATED !== 1;
 }
 
 /** matmul then add of a value of the same shape → matmul with RESIDUAL. */

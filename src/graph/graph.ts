@@ -42,6 +42,11 @@ export type ParameterLayout =
   | "vector"
   /** [out, in, …taps] packed as [tap, in, out], vec4 along out: linear layers and other convolutions. */
   | "matmul"
+  /**
+   * [2 · out, in] of a linear layer whose outputs are values and then their gates: as "matmul", its columns a vec4 of
+   * values and the vec4 of their gates in turn. `out` is a multiple of 4.
+   */
+  | "gated"
   /** [out, in, 3, 3] of a convolution of stride 1: as "matmul", or transformed where {@link takesWinograd}. */
   | "convolution"
   /** [rows, width] as stored, each row padded to whole vec4s. */
@@ -96,13 +101,18 @@ export function storageBytes(shape: Shape, dtype: StorageType): number {
   return rowsOf(shape) * vec4s(shape) * 4 * (dtype === "f16" ? 2 : 4);
 }
 
+/** Whether a parameter is what matmuls multiply by, packed with its outputs along vec4s. */
+export function isMatmulWeight({ layout }: Parameter): boolean {
+  return layout !== "vector" && layout !== "rows";
+}
+
 /**
  * Whether a matmul weight is packed two rows a texel: f16 numbers that a subgroup's lanes read from a storage texture, of
  * whole groups of eight inputs. See kernels/matmul_texture.wgsl.
  */
-export function packsPairs({ layout, shape }: Parameter, { weightStorage, weightType, subgroupSize }: Target): boolean {
-  return (layout === "matmul" || layout === "convolution") && weightStorage === "texture" && weightType === "f16" &&
-    subgroupSize > 0 && shape[1] % 8 === 0;
+export function packsPairs(parameter: Parameter, { weightStorage, weightType, subgroupSize }: Target): boolean {
+  return isMatmulWeight(parameter) && weightStorage === "texture" && weightType === "f16" && subgroupSize > 0 &&
+    parameter.shape[1] % 8 === 0;
 }
 
 /** Input times output channels of a convolution from which on Winograd's algorithm is faster (measured: BENCHMARKS.md). */

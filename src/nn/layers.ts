@@ -2,7 +2,7 @@
 import { Parameter, type Value } from "../graph/graph.ts";
 import { embed, embedWithVectors } from "../ops/embedding.ts";
 import { conv2d, type ConvolutionOptions } from "../ops/conv2d.ts";
-import { linear } from "../ops/matmul.ts";
+import { gatedLinear, linear } from "../ops/matmul.ts";
 import { groupNorm, layerNorm } from "../ops/norm.ts";
 import { Module } from "./module.ts";
 
@@ -19,6 +19,23 @@ export class Linear extends Module {
   /** [..., inFeatures] to [..., outFeatures]. */
   forward(x: Value): Value {
     return linear(x, this.weight, this.bias);
+  }
+}
+
+/** A linear layer to values and as many gates: value · gelu(gate). */
+export class GatedLinear extends Module {
+  weight: Parameter;
+  bias: Parameter;
+
+  constructor(inFeatures: number, outFeatures: number) {
+    super();
+    this.weight = new Parameter([2 * outFeatures, inFeatures], "gated");
+    this.bias = new Parameter([2 * outFeatures], "vector");
+  }
+
+  /** [..., inFeatures] to [..., outFeatures]. */
+  forward(x: Value): Value {
+    return gatedLinear(x, this.weight, this.bias);
   }
 }
 

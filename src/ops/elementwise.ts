@@ -1,7 +1,6 @@
 /** Ops that treat every element alike. */
 import addSource from "../../kernels/add.wgsl" with { type: "text" };
 import addRowSource from "../../kernels/add_row.wgsl" with { type: "text" };
-import gegluSource from "../../kernels/geglu.wgsl" with { type: "text" };
 import geluSource from "../../kernels/lib/gelu.wgsl" with { type: "text" };
 import scaleSource from "../../kernels/scale.wgsl" with { type: "text" };
 import unarySource from "../../kernels/unary.wgsl" with { type: "text" };
@@ -12,7 +11,6 @@ import { formatShape, sameShape } from "../tensor/shape.ts";
 const unaryKernel = new Kernel("unary", geluSource + unarySource);
 const addKernel = new Kernel("add", addSource);
 const addRowKernel = new Kernel("add_row", addRowSource);
-const gegluKernel = new Kernel("geglu", geluSource + gegluSource);
 const scaleKernel = new Kernel("scale", scaleSource);
 
 /** Invocations of a workgroup of the kernels that handle one vec4 each. */
@@ -72,20 +70,6 @@ export function addRow(x: Value, row: Value): Value {
     constants: { Scalar: x.dtype, Row: row.dtype },
     shape: { size4: size4(x), rowsPerImage: rowsOf(x.shape) / images, channels4: vec4s(x.shape) },
     workgroups: spread(Math.ceil(size4(x) / WORKGROUP)),
-  });
-}
-
-/** value · gelu(gate), the gates being the second half of `x`'s channels; their half must be a multiple of 4. */
-export function geglu(x: Value): Value {
-  const width = x.shape.at(-1)! / 2;
-  if (width % 4) throw new RangeError(`Cannot geglu ${formatShape(x.shape)}: half its channels is no multiple of 4`);
-  const shape = [...x.shape.slice(0, -1), width];
-  const size4 = rowsOf(shape) * width / 4;
-  return x.graph.record(gegluKernel, { shape, dtype: x.dtype }, {
-    operands: { x },
-    constants: { Scalar: x.dtype },
-    shape: { size4, width4: width / 4 },
-    workgroups: spread(Math.ceil(size4 / WORKGROUP)),
   });
 }
 

@@ -1,5 +1,7 @@
 /** The matmul family, by whichever kernel suits the device: linear layers, and what convolutions are made of. */
 import finishedSource from "../../kernels/lib/finished.wgsl" with { type: "text" };
+import gatedLanes from "../../kernels/lib/gated_lanes.wgsl" with { type: "text" };
+import geluSource from "../../kernels/lib/gelu.wgsl" with { type: "text" };
 import halvesSource from "../../kernels/lib/halves.wgsl" with { type: "text" };
 import inputBuffer from "../../kernels/lib/input_buffer.wgsl" with { type: "text" };
 import matmulSource from "../../kernels/lib/matmul.wgsl" with { type: "text" };
@@ -28,13 +30,13 @@ import {
 import { formatShape } from "../tensor/shape.ts";
 import { tileOf } from "./tiles.ts";
 
-const common = windowSource + finishedSource + matmulSource;
+const common = windowSource + geluSource + finishedSource + matmulSource;
 const buffered = common + outputVec4 + inputBuffer;
-const texels = common + halvesSource + outputTexels;
+const texels = common + gatedLanes + halvesSource + outputTexels;
 const kernels = {
   shuffle: {
-    buffer: new Kernel("matmul_shuffle", buffered + weightBuffer + shuffleSource),
-    texture: new Kernel("matmul_shuffle texture", buffered + weightTexture + shuffleSource),
+    buffer: new Kernel("matmul_shuffle", buffered + gatedLanes + weightBuffer + shuffleSource),
+    texture: new Kernel("matmul_shuffle texture", buffered + gatedLanes + weightTexture + shuffleSource),
   },
   tiled: {
     buffer: new Kernel("matmul_tiled", buffered + weightBuffer + tiledSource),
@@ -63,12 +65,37 @@ export const matmulKernels: readonly Kernel[] = [kernels.shuffle, kernels.tiled,
 
 /** `x` [..., in] times `weight` [out, in, ...ones] plus `bias` [out]. */
 export function linear(x: Value, weight: Parameter, bias?: Parameter): Value {
+  return lines(x, weight, bias, weight.shape[0]);
+}
+
+/**
+ * value · gelu(gate), the values and then the gates being `x` [..., in] times `weight` [2 · out, in] plus `bias` [2 · out]:
+ * diffusers' GEGLU.
+ * @throws {RangeError} when `out` is no multiple of 4: values and gates are packed in vec4s.
+ */
+export function gatedLinear(x: Value, weight: Parameter, bias: Parameter): Value {
+  const out = weight.shape[0] / 2;
+  if (out % 4 || weight.layout !== "gated") {
+    const found = `a weight ${formatShape(weight.shape)} with the layout "${weight.layout}"`;
+    throw new RangeError(`Cannot gate ${found}: it must be "gated", half its outputs a multiple of 4`);
+  }
+  return lines(x, weight, bias, out, { GATED: 1 });
+}
+
+/** A matmul of the rows of `x`, to `channels` each. */
+function lines(
+  x: Value,
+  weight: Parameter,
+  bias: Parameter | undefined,
+  channels: number,
+  constants: Constants = {},
+): Value {
   checkChannels(x, weight);
   const rows = rowsOf(x.shape);
   const picture = { height: 1, width: rows, outHeight: 1, outWidth: rows, fullHeight: 1, fullWidth: rows };
-  const shape = [...x.shape.slice(0, -1), weight.shape[0]];
+  const shape = [...x.shape.slice(0, -1), channels];
   const options = { ...picture, kernelWidth: 1, taps: 1, stride: 1, padding: 0 };
-  return matmul(x, weight, bias, { shape, dtype: x.graph.target.operandType }, options);
+  return matmul(x, weight, bias, { shape, dtype: x.graph.target.operandType }, options, constants);
 }
 
 /** @throws {RangeError} when the last dimension of `x` is not what `weight` [out, in, …] multiplies. */
@@ -107,10 +134,10 @@ export function matmul(
   constants: Constants = {},
 ): Value {
   const channels = x.shape.at(-1)!;
-  const rows = rowsOf(output.shape), in4 = vec4s(x.shape), out4 = vec4s(output.shape);
+  const rows = rowsOf(output.shape), in4 = vec4s(x.shape), [out] = weight.shape, out4 = Math.ceil(out / 4);
   const { subgroupSize, weightStorage, weightType } = x.graph.target;
-  const flops = 2 * rows * picture.taps * channels * output.shape.at(-1)!;
-  const tile = tileOf(x.graph.target, { rows, out4, flops });
+  const flops = 2 * rows * picture.taps * channels * out;
+  const tile = tileOf(x.graph.target, { rows, out4, flops, isGated: constants.GATED === 1 });
   const groups = Math.ceil(rows / tile.rows);
   const recording = {
     operands: { x, weight, bias, shift: undefined, residual: undefined },
@@ -123,7 +150,7 @@ export function matmul(
   if (subgroupSize && weightStorage === "texture" && channels % 8 === 0 && x.dtype !== "u32") {
     const loops = picture.taps * (in4 / 2 + 1);
     // Halves are stored by eights: what has an odd number of vec4s is small, and stays f32.
-    const dtype = out4 % 2 ? "f32" : output.dtype;
+    const dtype = vec4s(output.shape) % 2 ? "f32" : output.dtype;
     return x.graph.record(textured[x.dtype][weightType], { shape: output.shape, dtype }, {
       ...recording,
       textures: ["x"],

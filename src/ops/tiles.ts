@@ -30,17 +30,19 @@ export function tileSizes(subgroupSize: number): TileSize[] {
 /** The tile of a matmul of `rows` rows and `out4` vec4 columns, of so many multiplications and additions. */
 export function tileOf(
   { subgroupSize, tiles }: Pick<Target, "subgroupSize" | "tiles">,
-  { rows, out4, flops, most = Infinity }: {
+  { rows, out4, flops, most = Infinity, isGated = false }: {
     rows: number;
     out4: number;
     flops: number;
     /** Rows that a tile may have. */
     most?: number;
+    /** Whether columns are values and their gates in turn: a thread of a tile in workgroup memory then has both. */
+    isGated?: boolean;
   },
 ): Tile {
   const measured = tiles?.[sizeClass(rows, out4)];
   const size = measured && measured.rows <= most ? measured : usual(subgroupSize, out4, flops);
-  return subgroupSize ? shuffleTile(subgroupSize, size) : tiledTile(size);
+  return subgroupSize ? shuffleTile(subgroupSize, size) : tiledTile(isGated ? { ...size, columns: 2 } : size);
 }
 
 /** Below this many flops a matmul is over before its tile matters, and small tiles compile several times faster. */

@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { packFloats, packPairs } from "../../src/engine/pack.ts";
 import { elements, type Shape } from "../../src/tensor/shape.ts";
-import { repackMatmul } from "../reference/repack.ts";
+import { inTurn, repackMatmul } from "../reference/repack.ts";
 
 /** A weight's reference packing [tap, in, out] as [tap, in / 2, out4], a texel of two rows' 4 columns. */
 function pairsOf(weight: Shape, halves: Uint16Array): number[] {
@@ -54,6 +54,26 @@ Deno.test("halves are packed as floats, in and out padded with zeros, whole and 
         packFloats(piece, target, { row0, rows, inner, taps, out4 });
       }
       deepStrictEqual([...target], [...expected], `[${shape}] by ${step}`);
+    }
+  }
+});
+
+Deno.test("rows of values and of their gates are packed in turn, in pairs and as floats, whole and in pieces", () => {
+  for (const shape of [[8, 8], [24, 16], [136, 40], [520, 24]]) {
+    const [out, inner] = shape, out4 = out / 4, common = { inner, taps: 1, out4, isGated: true };
+    const halves = Uint16Array.from({ length: out * inner }, (_, i) => i % 30000);
+    const turned = inTurn({ shape, data: Float64Array.from(halves) });
+    const floats = new Float16Array(halves.buffer), singles = inTurn({ shape, data: Float64Array.from(floats) });
+    for (const step of [4, 20, 2 ** 20]) {
+      const pairs = new Uint32Array(inner / 2 * out4 * 4), target = new Float32Array(inner * out);
+      for (let row0 = 0; row0 < out; row0 += step) {
+        const rows = Math.min(step, out - row0), range = [row0 * inner, (row0 + rows) * inner];
+        packPairs(halves.subarray(...range), pairs, { ...common, row0, rows });
+        packFloats(floats.subarray(...range), target, { ...common, row0, rows });
+      }
+      const expected = pairsOf(shape, Uint16Array.from(turned.data));
+      deepStrictEqual([...new Uint16Array(pairs.buffer)], expected, `[${shape}] by ${step}`);
+      deepStrictEqual([...target], [...repackMatmul(singles).data], `[${shape}] by ${step}`);
     }
   }
 });

@@ -5,10 +5,10 @@ import { createBackend } from "../../src/engine/model.ts";
 import { type Compared, tune } from "../../src/engine/tune.ts";
 import { readTunings, type Tuning, tuningDigest, writeTuning } from "../../src/engine/tuning.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
-import { openDevice, type Way } from "../../src/gpu/device.ts";
+import { type Device, openDevice, type Way } from "../../src/gpu/device.ts";
 import { Graph, type TileSize } from "../../src/graph/graph.ts";
 import { freeze } from "../../src/graph/plan.ts";
-import { Conv2d } from "../../src/nn/layers.ts";
+import { Conv2d, GatedLinear } from "../../src/nn/layers.ts";
 import { sizeClass, tileOf, tileSizes } from "../../src/ops/tiles.ts";
 import { defaultModel, locateModel } from "../../src/engine/locate.ts";
 import { normals } from "../ops/case.ts";
@@ -67,48 +67,54 @@ Deno.test("matmuls of about one size share a choice, and others keep the usual t
   deepStrictEqual(of(4096), { THREADS: 64, THREAD_COLUMNS: 2 });
 });
 
-Deno.test("no tile changes a bit of a convolution, neither by subgroups nor by workgroup memory", async () => {
+Deno.test("no tile changes a bit of a convolution or of a gated layer, neither by subgroups nor by workgroup memory", async () => {
   for (const way of [{}, gpuWay]) {
     using device = await openDevice(way);
     // 9·11 rows, 40 to 72 channels: no tile divides them.
-    const results = [];
-    for (const size of [undefined, ...tileSizes(device.subgroupSize)]) results.push(await convolve(size));
-    for (const [i, words] of results.entries()) deepStrictEqual(words, results[0], `${JSON.stringify(way)}, tile ${i}`);
-    ok(new Set(results[0]).size > 1000, "it computes something");
-
-    async function convolve(size: TileSize | undefined): Promise<Uint32Array> {
-      const tiles = size && { [sizeClass(99, 18)]: size };
-      const { target } = createBackend(device, device.f16 ? "f16" : "f32", { tiles });
-      const layer = new Conv2d(40, 72, 3), graph = new Graph(target);
-      using weights = reserveWeights(device, target, layer);
-      fill(weights.resources);
-      const x = graph.input("x", [1, 9, 11, 40], "f32");
-      graph.keep("y", layer.forward(x));
-      using plan = freeze(device, graph);
-      plan.write("x", Float32Array.from(normals([1, 9, 11, 40], 1).data));
-      plan.run();
-      const buffer = plan.buffer("y");
-      return new Uint32Array(await readBuffer(device, buffer, 0, buffer.size));
-    }
-
-    /** Small numbers, as any format has them: 0x2c00 is 1/16 in f16, 0x2c002c00 a small f32. */
-    function fill(resources: readonly (GPUBuffer | GPUTexture)[]): void {
-      for (const resource of resources) {
-        const texel = resource instanceof GPUTexture && resource.format === "rgba16float" ? 8 : 16;
-        const [width, height] = resource instanceof GPUTexture
-          ? [resource.width, resource.height]
-          : [resource.size / texel, 1];
-        const halves = Uint16Array.from(
-          { length: width * height * texel / 2 },
-          (_, i) => 0x2800 + (i * 37) % 0x3ff | (i % 3 ? 0 : 0x8000),
-        );
-        if (resource instanceof GPUTexture) {
-          device.gpu.queue.writeTexture({ texture: resource }, halves, { bytesPerRow: width * texel }, [width, height]);
-        } else device.gpu.queue.writeBuffer(resource, 0, halves, 0, resource.size / 2);
+    for (const layer of [new Conv2d(40, 72, 3), new GatedLinear(40, 36)]) {
+      const results = [];
+      for (const size of [undefined, ...tileSizes(device.subgroupSize)]) {
+        results.push(await compute(device, layer, size));
       }
+      const of = `${JSON.stringify(way)}, ${layer.constructor.name}`;
+      for (const [i, words] of results.entries()) deepStrictEqual(words, results[0], `${of}, tile ${i}`);
+      ok(new Set(results[0]).size > 1000, "it computes something");
     }
   }
 });
+
+/** The bits that a layer gives of 99 pixels of 40 channels, in a tile of this size. */
+async function compute(device: Device, layer: Conv2d | GatedLinear, size: TileSize | undefined): Promise<Uint32Array> {
+  const tiles = size && { [sizeClass(99, 18)]: size };
+  const { target } = createBackend(device, device.f16 ? "f16" : "f32", { tiles });
+  const graph = new Graph(target);
+  using weights = reserveWeights(device, target, layer);
+  fill(device, weights.resources);
+  const x = graph.input("x", [1, 9, 11, 40], "f32");
+  graph.keep("y", layer.forward(x));
+  using plan = freeze(device, graph);
+  plan.write("x", Float32Array.from(normals([1, 9, 11, 40], 1).data));
+  plan.run();
+  const buffer = plan.buffer("y");
+  return new Uint32Array(await readBuffer(device, buffer, 0, buffer.size));
+}
+
+/** Small numbers, as any format has them: 0x2c00 is 1/16 in f16, 0x2c002c00 a small f32. */
+function fill(device: Device, resources: readonly (GPUBuffer | GPUTexture)[]): void {
+  for (const resource of resources) {
+    const texel = resource instanceof GPUTexture && resource.format === "rgba16float" ? 8 : 16;
+    const [width, height] = resource instanceof GPUTexture
+      ? [resource.width, resource.height]
+      : [resource.size / texel, 1];
+    const halves = Uint16Array.from(
+      { length: width * height * texel / 2 },
+      (_, i) => 0x2800 + (i * 37) % 0x3ff | (i % 3 ? 0 : 0x8000),
+    );
+    if (resource instanceof GPUTexture) {
+      device.gpu.queue.writeTexture({ texture: resource }, halves, { bytesPerRow: width * texel }, [width, height]);
+    } else device.gpu.queue.writeBuffer(resource, 0, halves, 0, resource.size / 2);
+  }
+}
 
 Deno.test("tuning measures ways and all tiles, and an engine takes what it chose", async () => {
   const compared: Compared[] = [];

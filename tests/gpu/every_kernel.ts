@@ -1,5 +1,6 @@
 /** Every kernel with every choice of constants that the ops and the loader make, as the text a compiler is given. */
 import packedBuffer from "../../kernels/lib/packed_buffer.wgsl" with { type: "text" };
+import packedColumn from "../../kernels/lib/packed_column.wgsl" with { type: "text" };
 import packedTexture from "../../kernels/lib/packed_texture.wgsl" with { type: "text" };
 import stored from "../../kernels/lib/stored.wgsl" with { type: "text" };
 import packedPairs from "../../kernels/lib/packed_pairs.wgsl" with { type: "text" };
@@ -11,7 +12,7 @@ import { type Constants, Kernel } from "../../src/gpu/kernel.ts";
 import { specialise } from "../../src/gpu/wgsl.ts";
 import { fuse } from "../../src/graph/fuse.ts";
 import { Graph, type Target } from "../../src/graph/graph.ts";
-import { Linear } from "../../src/nn/layers.ts";
+import { GatedLinear, Linear } from "../../src/nn/layers.ts";
 import { sizeClass, tileSizes } from "../../src/ops/tiles.ts";
 import { recordCase } from "../ops/case.ts";
 import { tables } from "../ops/tables/mod.ts";
@@ -59,33 +60,35 @@ export function everyKernel(targets: readonly Target[]): Map<string, Variant> {
     for (const { kernel, constants } of tuned(target)) add(kernel, constants);
     const { weightType } = target, format = weightType === "f16" ? "rgba16float" : "rgba32float";
     for (const STORED of storedTypes) {
-      add(repack.buffer, { Weight: weightType, STORED });
+      const Weights = `texture_storage_2d<${format}, write>`;
       add(repack.rows, { Weight: weightType, STORED });
-      if (weightType === "f16") {
-        add(repack.pairs, { STORED });
-        add(repack.winograd, { STORED });
+      add(repack.rowsTexture, { Weights, Weight: weightType, STORED });
+      if (weightType === "f16") add(repack.winograd, { STORED });
+      for (const GATED of [0, 1]) {
+        add(repack.buffer, { Weight: weightType, GATED, STORED });
+        add(repack.texture, { Weights, Weight: weightType, GATED, STORED });
+        if (weightType === "f16") add(repack.pairs, { GATED, STORED });
       }
-      add(repack.rowsTexture, { Weights: `texture_storage_2d<${format}, write>`, Weight: weightType, STORED });
-      add(repack.texture, { Weights: `texture_storage_2d<${format}, write>`, Weight: weightType, STORED });
     }
   }
   return found;
 }
 
-/** A matmul in every tile that can be chosen for it: see engine/tune.ts. */
+/** A matmul, gated and not, in every tile that can be chosen for it: see engine/tune.ts. */
 function tuned(target: Target): Variant[] {
   return tileSizes(target.subgroupSize).flatMap((size) => {
     const graph = new Graph({ ...target, tiles: { [sizeClass(64, 4)]: size } });
-    new Linear(16, 16).forward(graph.input("x", [64, 16], target.operandType));
+    const x = graph.input("x", [64, 16], target.operandType);
+    for (const layer of [new Linear(16, 16), new GatedLinear(16, 8)]) layer.forward(x);
     return graph.dispatches;
   });
 }
 
 /** The loader's kernels, put together as it does. */
 const repack = {
-  buffer: new Kernel("repack_matmul", stored + packedBuffer + repackMatmul),
-  texture: new Kernel("repack_matmul texture", stored + packedTexture + repackMatmul),
-  pairs: new Kernel("repack_pairs", stored + packedPairs + repackPairs),
+  buffer: new Kernel("repack_matmul", stored + packedColumn + packedBuffer + repackMatmul),
+  texture: new Kernel("repack_matmul texture", stored + packedColumn + packedTexture + repackMatmul),
+  pairs: new Kernel("repack_pairs", stored + packedColumn + packedPairs + repackPairs),
   winograd: new Kernel("repack_winograd", stored + packedPairs + repackWinograd),
   rows: new Kernel("repack_rows", stored + packedBuffer + repackRows),
   rowsTexture: new Kernel("repack_rows texture", stored + packedTexture + repackRows),

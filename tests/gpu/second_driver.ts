@@ -17,6 +17,7 @@ Deno.test("the driver is SwiftShader, with subgroups as the usual kernels want t
 const options = { paths: usualPaths, types: ["f32"] } as const;
 prove(first(6, matmul.linearTable), options);
 prove(first(6, matmul.convTable), options);
+prove(first(6, matmul.gatedTable), options);
 prove(first(4, attention.attentionTable), options);
 prove(first(2, attention.oddHeadsTable), options);
 prove(first(6, norm.layerNormTable), options);

@@ -132,7 +132,8 @@ Deno.test("every kernel numbers its bindings from 0 without a gap, and none has 
     matmul: lib("matmul") + lib("output_vec4") + lib("input_buffer") + lib("weight_buffer"),
     matmul_texture: lib("matmul") + lib("output_texels") + lib("weight_pairs_f16"),
     repack: lib("stored") + lib("packed_texture"),
-    repack_pairs: lib("stored") + lib("packed_pairs"),
+    repack_matmul: lib("stored") + lib("packed_column") + lib("packed_texture"),
+    repack_pairs: lib("stored") + lib("packed_column") + lib("packed_pairs"),
     repack_winograd: lib("stored") + lib("packed_pairs"),
   };
   for (const path of files("kernels/")) {

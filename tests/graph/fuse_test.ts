@@ -3,7 +3,7 @@ import { fuse } from "../../src/graph/fuse.ts";
 import { Graph, Parameter, type Value } from "../../src/graph/graph.ts";
 import { add, addRow, gelu, silu } from "../../src/ops/elementwise.ts";
 import { conv2d } from "../../src/ops/conv2d.ts";
-import { linear } from "../../src/ops/matmul.ts";
+import { gatedLinear, linear } from "../../src/ops/matmul.ts";
 import { groupNorm } from "../../src/ops/norm.ts";
 import { portable, softwareF16 } from "./targets.ts";
 
@@ -39,6 +39,11 @@ Deno.test("a sum folds into the matmul that made one of its terms, whichever sid
   deepStrictEqual(fused((_, x) => add(conv(x), x)), ["matmul_tiled RESIDUAL"]);
   deepStrictEqual(fused((_, x) => add(x, conv(x))), ["matmul_tiled RESIDUAL"]);
   deepStrictEqual(fused((_, x) => add(linear(x, weight), x), softwareF16), ["matmul_texture f32·f16 RESIDUAL"]);
+});
+
+Deno.test("a sum stays apart from a gated layer, which stores no sums", () => {
+  const gated = new Parameter([16, 8], "gated"), bias = new Parameter([16], "vector");
+  deepStrictEqual(fused((_, x) => add(gatedLinear(x, gated, bias), x)), ["matmul_tiled", "add"]);
 });
 
 Deno.test("a row an image folds into the matmul before it, and a sum after both", () => {

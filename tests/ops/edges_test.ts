@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, throws } from "node:assert/strict";
 import { Graph, Parameter } from "../../src/graph/graph.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { conv2d } from "../../src/ops/conv2d.ts";
-import { linear } from "../../src/ops/matmul.ts";
+import { gatedLinear, linear } from "../../src/ops/matmul.ts";
 import { groupNorm } from "../../src/ops/norm.ts";
 import { toPixels } from "../../src/ops/pixels.ts";
 import * as reference from "../reference/pixels.ts";
@@ -54,6 +54,13 @@ Deno.test("ops refuse shapes that they cannot split, multiply or pack", () => {
   });
   throws(() => linear(input(2, 5), new Parameter([3, 4], "matmul")), {
     message: "Cannot multiply [2, 5] by a weight [3, 4]: 5 is not 4",
+  });
+  const narrow = new Parameter([12, 8], "gated"), plain = new Parameter([16, 8], "matmul"), must = "half its outputs";
+  throws(() => gatedLinear(input(2, 8), narrow, channels), {
+    message: `Cannot gate a weight [12, 8] with the layout "gated": it must be "gated", ${must} a multiple of 4`,
+  });
+  throws(() => gatedLinear(input(2, 8), plain, channels), {
+    message: `Cannot gate a weight [16, 8] with the layout "matmul": it must be "gated", ${must} a multiple of 4`,
   });
   throws(() => conv2d(input(1, 8, 8, 3), new Parameter([8, 4, 3, 3], "matmul"), undefined, { padding: 1 }), {
     message: "Cannot multiply [1, 8, 8, 3] by a weight [8, 4, 3, 3]: 3 is not 4",

@@ -24,3 +24,13 @@ export function repackRows(rows: Tensor): Tensor {
   }
   return packed;
 }
+
+/** What a gated weight [2 · out, in] is packed as: its rows by fours, those of the values before those of their gates. */
+export function inTurn({ shape, data }: Tensor): Tensor {
+  const [rows, width] = shape, half = rows / 2, turned = zeros(shape);
+  for (let row = 0; row < rows; row++) {
+    const value = Math.floor(row / 8) * 4 + row % 4, source = row % 8 < 4 ? value : half + value;
+    turned.data.set(data.subarray(source * width, (source + 1) * width), row * width);
+  }
+  return turned;
+}

@@ -1,10 +1,10 @@
 /** Self-attention over the picture and cross-attention to the text, as diffusers' Transformer2DModel. */
 import type { Value } from "../../graph/graph.ts";
-import { Conv2d, GroupNorm, LayerNorm, Linear } from "../../nn/layers.ts";
+import { Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear } from "../../nn/layers.ts";
 import { Module } from "../../nn/module.ts";
 import { attention } from "../../ops/attention.ts";
 import { inParts } from "../../ops/bands.ts";
-import { add, geglu } from "../../ops/elementwise.ts";
+import { add } from "../../ops/elementwise.ts";
 import { matchTokens, mergeTokens, type Merging, unmergeTokens } from "../../ops/merge.ts";
 
 class Attention extends Module {
@@ -29,15 +29,15 @@ class Attention extends Module {
 }
 
 class GEGLU extends Module {
-  proj: Linear;
+  proj: GatedLinear;
 
   constructor(inFeatures: number, outFeatures: number) {
     super();
-    this.proj = new Linear(inFeatures, 2 * outFeatures);
+    this.proj = new GatedLinear(inFeatures, outFeatures);
   }
 
   forward(x: Value): Value {
-    return geglu(this.proj.forward(x));
+    return this.proj.forward(x);
   }
 }
 
@@ -50,8 +50,8 @@ class FeedForward extends Module {
   }
 
   forward(x: Value): Value {
-    // Eight times as many channels are the U-Net's largest value: a picture of 1024×1024 has more than most devices bind.
-    return inParts(x, 8 * x.shape.at(-1)!, (part) => this.net[2].forward(this.net[0].forward(part)));
+    // Four times as many channels are the U-Net's largest value: a large picture has more than most devices bind.
+    return inParts(x, 4 * x.shape.at(-1)!, (part) => this.net[2].forward(this.net[0].forward(part)));
   }
 }
 

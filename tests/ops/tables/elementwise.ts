@@ -1,6 +1,6 @@
 /** Activations, sums and concatenation. */
 import { concat } from "../../../src/ops/concat.ts";
-import { add, addRow, geglu, gelu, quickGelu, scale, silu } from "../../../src/ops/elementwise.ts";
+import { add, addRow, gelu, quickGelu, scale, silu } from "../../../src/ops/elementwise.ts";
 import type { Value } from "../../../src/graph/graph.ts";
 import type { Shape } from "../../../src/tensor/shape.ts";
 import * as activations from "../../reference/activations.ts";
@@ -59,13 +59,6 @@ const addRowCases = shapes.flatMap((shape) =>
   }))
 );
 
-const gegluCases = [[1, 8], [3, 24], [2, 1, 40], [2, 35, 56], [1, 9, 2560]].map((shape): Case => ({
-  name: `[${shape}]`,
-  inputs: { x: { shape, stored: "operand" } },
-  record: ({ x }) => ({ y: geglu(x) }),
-  reference: ({ x }) => ({ y: activations.geglu(x) }),
-}));
-
 const factor = Math.fround(1 / 0.18215);
 const scaleCases = shapes.map((shape): Case => ({
   name: `[${shape}]`,
@@ -93,7 +86,6 @@ export const quickGeluTable: Table = {
   cases: activation(quickGelu, activations.quickGelu),
 };
 export const geluTable: Table = { op: "gelu()", bounds: geluBounds, cases: activation(gelu, activations.gelu) };
-export const gegluTable: Table = { op: "geglu()", bounds: geluBounds, cases: gegluCases };
 export const addTable: Table = { op: "add()", bounds, cases: addCases };
 export const addRowTable: Table = { op: "addRow()", bounds, cases: addRowCases };
 export const scaleTable: Table = { op: "scale()", bounds, cases: scaleCases };

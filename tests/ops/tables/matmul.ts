@@ -1,7 +1,8 @@
 /** Linear layers and convolutions, alone and with the sums that fuse into them. */
 import { conv2d, type ConvolutionOptions } from "../../../src/ops/conv2d.ts";
-import { linear } from "../../../src/ops/matmul.ts";
+import { gatedLinear, linear } from "../../../src/ops/matmul.ts";
 import { add, addRow } from "../../../src/ops/elementwise.ts";
+import { geglu } from "../../reference/activations.ts";
 import * as reference from "../../reference/conv2d.ts";
 import { linear as linearReference } from "../../reference/linear.ts";
 import * as sums from "../../reference/sums.ts";
@@ -50,6 +51,45 @@ export const largeLinearTable: Table = {
   op: "linear() over its widest tile",
   bounds,
   cases: [linearCase([1003, 520], 1011)],
+};
+
+function gatedCase(shape: Shape, out: number, dtype: Weight["dtype"] = "f32"): Case {
+  return {
+    name: `[${shape}] to ${out} and as many gates, of ${dtype}`,
+    inputs: { x: { shape, stored: "operand" } },
+    weights: {
+      weight: { shape: [2 * out, shape.at(-1)!], layout: "gated", dtype },
+      bias: { shape: [2 * out], layout: "vector", dtype },
+    },
+    record: ({ x }, { weight, bias }) => ({ y: gatedLinear(x, weight, bias) }),
+    reference: ({ x }, { weight, bias }) => ({ y: geglu(linearReference(x, weight, bias)) }),
+  };
+}
+
+/**
+ * One vec4 of values; odd numbers of them, of which halves are not stored by eights; rows and columns below, at and above a
+ * tile; inputs by eights and not; weights packed by the host, of halves, and by kernels; the U-Net's narrowest.
+ */
+export const gatedTable: Table = {
+  op: "gatedLinear()",
+  bounds,
+  cases: [
+    gatedCase([1, 8], 4),
+    gatedCase([1, 3], 8),
+    gatedCase([2, 5, 16], 12, "f16"),
+    gatedCase([17, 24], 40, "bf16"),
+    gatedCase([65, 7], 60, "f16"),
+    gatedCase([63, 32], 72, "f16"),
+    gatedCase([3, 21, 40], 136),
+    gatedCase([2, 16, 320], 1280, "f16"),
+  ],
+};
+
+/** Over 3.5e8 operations, where the tile is a large one, and a weight of several pieces, one of them values and gates. */
+export const largeGatedTable: Table = {
+  op: "gatedLinear() over its widest tile",
+  bounds,
+  cases: [gatedCase([130, 1032], 2052, "f16")],
 };
 
 /** A residual, a timestep's row for all images or for each, and both, which freezing fuses into the matmul. */

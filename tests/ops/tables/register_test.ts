@@ -2,7 +2,7 @@ import { deepStrictEqual } from "node:assert/strict";
 import { files } from "../../files.ts";
 import { recordCase } from "../case.ts";
 import { fuse } from "../../../src/graph/fuse.ts";
-import { packsPairs, takesWinograd } from "../../../src/graph/graph.ts";
+import { isMatmulWeight, packsPairs, Parameter, takesWinograd } from "../../../src/graph/graph.ts";
 import { softwareF16 } from "../../graph/targets.ts";
 import { target } from "../budget.ts";
 import { tables } from "./mod.ts";
@@ -12,8 +12,8 @@ Deno.test("every kernel is run by a case of a table", () => {
   const run = new Set<string>();
   for (const { cases } of tables) {
     for (const line of cases) {
-      for (const { layout } of Object.values(line.weights ?? {})) {
-        run.add(layout === "matmul" || layout === "convolution" ? "repack_matmul" : "repack_rows"); // by the loader
+      for (const { shape, layout } of Object.values(line.weights ?? {})) {
+        run.add(isMatmulWeight(new Parameter(shape, layout)) ? "repack_matmul" : "repack_rows"); // by the loader
       }
       for (const each of [target(0), target(8), softwareF16]) {
         const { graph, parameters } = recordCase(line, each);
