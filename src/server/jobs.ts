@@ -108,9 +108,10 @@ export class Jobs {
     const { tag, taskId, requestId, parsed: { ignored } } = order;
     const id = crypto.randomUUID();
     const job = new Job({ id, owner, request, pictures, detached, fromImage, ignored, tag, taskId, requestId });
-    const kept = () => job.detached || order.idempotency !== undefined;
+    // What outlives this must not hold the order, which holds its whole request and the answer to it.
+    const hasKey = order.idempotency !== undefined;
     job.settled = () => {
-      if (!kept() && job.watchers === 0) job.expire();
+      if (!job.detached && !hasKey && job.watchers === 0) job.expire();
     };
     moved(place.position);
     this.#jobs.set(job.id, job);
