@@ -1,9 +1,13 @@
-import { match, ok, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
 import { sizeLimits, whyTooLarge } from "../../src/engine/limits.ts";
+import { record } from "../../src/engine/canvas.ts";
 import { Component } from "../../src/engine/component.ts";
 import { type Backend, createBackend, StableDiffusion } from "../../src/engine/model.ts";
+import { recordStep } from "../../src/engine/step_stages.ts";
 import { tokensPlan } from "../../src/engine/conditioning.ts";
 import { Verdicts } from "../../src/engine/verdicts.ts";
+import type { TileSize } from "../../src/graph/graph.ts";
+import { classChannels, classRows, sizeClass, tileSizes } from "../../src/ops/tiles.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { CLIPTextModel, readTextConfig } from "../../src/models/clip/text_model.ts";
 import { readUNetConfig } from "../../src/models/unet/config.ts";
@@ -54,6 +58,42 @@ for (const [kernels, subgroupSize] of [["subgroup", device.subgroupSize], ["work
     });
   }
 }
+
+/** The kernels of a step, each with what it is compiled for; undefined where values are too large to be whole. */
+function kernelsOf(model: StableDiffusion, images: number, { side, halves }: { side: number; halves: 1 | 2 }) {
+  const { dispatches } = record(model, recordStep(model, { images, height: side, width: side }, { halves }));
+  const all = dispatches.flatMap((dispatch) => dispatch.expand?.(dispatch) ?? [dispatch]);
+  if (all.some(({ kernel }) => kernel.name === "band_join")) return undefined;
+  return [...new Set(all.map(({ kernel, constants }) => `${kernel.name} ${JSON.stringify(constants)}`))].toSorted();
+}
+
+/** Matmuls of each class with another tile than the next one's. */
+function differentTiles(subgroupSize: number): Record<string, TileSize> {
+  const sizes = tileSizes(subgroupSize);
+  const classes = classChannels.flatMap((channels) => classRows.map((rows) => sizeClass(rows, channels / 4)));
+  return Object.fromEntries(classes.map((name, i) => [name, sizes[i % sizes.length]]));
+}
+
+Deno.test("which kernels a step takes depends on nothing that is made with it, so that batches change no picture", () => {
+  for (const precision of device.f16 ? ["f32", "f16"] as const : ["f32"] as const) {
+    for (const [subgroupSize, isTuned] of [[device.subgroupSize, false], [16, true], [8, false], [0, true]] as const) {
+      const tiles = isTuned ? differentTiles(subgroupSize) : undefined;
+      const backend = createBackend(device, precision, { tiles }), model = stableDiffusion15(backend);
+      backend.target.subgroupSize = subgroupSize;
+      for (const side of [64, 128, 256, 512]) {
+        for (const halves of [1, 2] as const) {
+          const alone = kernelsOf(model, 1, { side, halves });
+          for (const images of [2, 4, 8]) {
+            const what = `subgroups of ${subgroupSize}, ${precision}, ${halves} halves of ${images} of ${side}x${side}`;
+            const kernels = kernelsOf(model, images, { side, halves });
+            if (images * side ** 2 >= 2 * 512 ** 2 && !kernels) continue;
+            deepStrictEqual(kernels, alone, what);
+          }
+        }
+      }
+    }
+  }
+});
 
 Deno.test("a size beyond the device says which kernel and how much of what", () => {
   const model = stableDiffusion15(createBackend(device, "f32"));

@@ -59,7 +59,15 @@ Deno.test("jobs that share a batch have the events and rows that they have alone
     {},
     { width: 128, height: 128, sampler: "DPM++ 2M", steps: 2 },
     { width: 96, height: 64, cfg_scale: 1, steps: 2 },
-    { steps: 2, guidance_rescale: 0.5, tiling: true, token_merging_ratio: 0.5, sampler: "DPM++ SDE" },
+    {
+      steps: 2,
+      guidance_rescale: 0.5,
+      cfg_end: 0.6,
+      dynamic_threshold: 1.5,
+      tiling: true,
+      token_merging_ratio: 0.5,
+      sampler: "DPM++ SDE",
+    },
   ];
   for (const way of ways) {
     const jobs = jobsOf(different.map((fields) => ({ ...fields, ...way })));
