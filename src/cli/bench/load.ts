@@ -21,10 +21,10 @@ export async function benchLoad(
       const results: Result[] = [];
       for (const size of sizes) {
         const all: number[][] = [[], []], half: number[][] = [[], []];
-        // What runs together is learnt in the first two rounds.
-        for (let run = -2; run < runs; run++) {
+        // What runs together is learnt in the first round.
+        for (let run = -1; run < runs; run++) {
           for (const [i, url] of [together, alone].entries()) {
-            const ends = await load(url, { ...size, seed: clients * (run + 2) });
+            const ends = await load(url, { ...size, seed: clients * (run + 1) });
             if (run < 0) continue;
             all[i].push(Math.max(...ends));
             half[i].push(median(ends));
