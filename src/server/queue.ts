@@ -90,7 +90,7 @@ interface Run {
 /** Everybody runs alone. */
 const alone: Sharing = { together: () => 1, share: () => 1 };
 
-/** How much of the estimate the newest run makes up. */
+/** How much of the estimate the newest job makes up. */
 const newestShare = 0.3;
 /** The guess for a job of which nothing is known. */
 const unknownMs = 10_000;
@@ -264,7 +264,7 @@ export class Queue {
   #end(run: Run): void {
     this.#run = undefined;
     if (!run.completed) return;
-    const measured = (this.#now() - run.startedMs) / run.work;
-    this.#msPerWork = this.#msPerWork ? this.#msPerWork + newestShare * (measured - this.#msPerWork) : measured;
+    const measured = (this.#now() - run.startedMs) / run.work, before = this.#msPerWork ?? measured;
+    this.#msPerWork = before + (1 - (1 - newestShare) ** run.jobs.length) * (measured - before);
   }
 }
