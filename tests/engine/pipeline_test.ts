@@ -65,7 +65,7 @@ async function make(asked: Asked): Promise<{ latents: Float32Array; images: Floa
   const latents = new Float32Array(await readBuffer(device, canvas.latents, 0, canvas.latents.size));
   for (const i of asked.seeds.keys()) {
     await pipeline.decode(canvas, i);
-    images.push(await (await canvas.decode()).read("image"));
+    images.push(await pipeline.decoded(canvas));
   }
   return { latents, images };
 }
