@@ -4,8 +4,8 @@ import { tuningPath, writeTuning } from "../engine/tuning.ts";
 import { parseFlags, UsageError } from "../std/command_line.ts";
 
 const help = `Measures which kernels run fastest on this machine's GPU, and keeps what it finds in .cache/tuning.json,
-where serve and generate look it up by the adapter's name. Takes seconds on a GPU, three minutes on a
-software driver. Without it they take what is usual for a GPU, or for a software driver.
+where serve, generate and bench --full look it up by the adapter's name. Takes three minutes on a software
+driver. Without it they take what is usual for a GPU, or for a software driver.
 
 Usage: deno task tune [--gpu INDEX|NAME]
 

@@ -70,7 +70,7 @@ export const settings = {
   }),
   queue: whole({
     value: "NUMBER",
-    help: "jobs held at once, the running one included",
+    help: "jobs held at once, the running ones included",
     absent: 64,
     shown: "64",
     min: 1,
