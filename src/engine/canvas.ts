@@ -1,6 +1,7 @@
 /** Everything one picture size needs on the GPU: state that the stages share, and a plan a stage, made when first used. */
 import { Graph, storageBytes, Value } from "../graph/graph.ts";
 import { createStorage, freeze, type Plan, planBytes } from "../graph/plan.ts";
+import { mostTextureBytes } from "../graph/textures.ts";
 import { HISTORY_SLOTS, startLatents } from "../ops/latents.ts";
 import type { BandOptions } from "../models/vae/autoencoder.ts";
 import { scale } from "../ops/elementwise.ts";
@@ -131,10 +132,15 @@ export function needOf(model: StableDiffusion, size: CanvasSize, recorder: Recor
   try {
     const graph = record(model, recorder);
     let problem: string | undefined;
-    for (const { kernel, operands, writes } of graph.dispatches) {
+    const mostRead = mostTextureBytes(device);
+    for (const { kernel, operands, writes, textures } of graph.dispatches) {
       const written = operands[writes], bytes = written instanceof Value ? written.storage.bytes : 0;
       if (bytes > device.maxBinding) {
         problem ??= `${kernel.name} would write ${bytes} bytes, ${device.maxBinding} at most`;
+      }
+      for (const name of textures) {
+        const read = operands[name], bytes = read instanceof Value ? read.storage.bytes : 0;
+        if (bytes > mostRead) problem ??= `${kernel.name} would read ${bytes} bytes of a texture, ${mostRead} at most`;
       }
     }
     const plan = planBytes(graph, new Set(Object.keys(state)));

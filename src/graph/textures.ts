@@ -43,14 +43,16 @@ export function textureBytes(bytes: number, texel: number = texelBytes): number 
   return columns * rows * texel;
 }
 
+/** Bytes of the highest texture that the device makes. */
+export function mostTextureBytes(device: Device): number {
+  return device.gpu.limits.maxTextureDimension2D * width * texelBytes;
+}
+
 /** @throws {RangeError} when the device's textures are not high enough. */
 export function createTexture(device: Device, label: string, bytes: number): GPUTexture {
-  const size = textureSize(Math.ceil(bytes / texelBytes)), [, height] = size;
-  const most = device.gpu.limits.maxTextureDimension2D;
-  if (height > most) {
-    throw new RangeError(
-      `Cannot allocate ${label}: ${bytes} bytes, and this GPU's textures hold ${most * width * texelBytes} at most`,
-    );
+  const size = textureSize(Math.ceil(bytes / texelBytes)), most = mostTextureBytes(device);
+  if (bytes > most) {
+    throw new RangeError(`Cannot allocate ${label}: ${bytes} bytes, and this GPU's textures hold ${most} at most`);
   }
   return device.memory.texture("slots", {
     label,

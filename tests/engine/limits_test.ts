@@ -8,7 +8,7 @@ import { tokensPlan } from "../../src/engine/conditioning.ts";
 import { Verdicts } from "../../src/engine/verdicts.ts";
 import type { TileSize } from "../../src/graph/graph.ts";
 import { classChannels, classRows, sizeClass, tileSizes } from "../../src/ops/tiles.ts";
-import { openDevice } from "../../src/gpu/device.ts";
+import { type Device, openDevice } from "../../src/gpu/device.ts";
 import { CLIPTextModel, readTextConfig } from "../../src/models/clip/text_model.ts";
 import { readUNetConfig } from "../../src/models/unet/config.ts";
 import { UNet2DConditionModel } from "../../src/models/unet/unet.ts";
@@ -94,6 +94,19 @@ Deno.test("which kernels a step takes depends on nothing that is made with it, s
     }
   }
 });
+
+Deno.test("a size whose values are too large for the device's textures is refused before it starts", () => {
+  if (device.weightStorage !== "texture") return;
+  const limits = { ...limitsOf(device), maxTextureDimension2D: 256 }; // 4 MiB
+  const low = Object.create(device, { gpu: { value: { limits } } });
+  const why = whyTooLarge(stableDiffusion15(createBackend(low, "f32")), 512, 512);
+  match(why ?? "", /would read \d+ bytes of a texture, 4194304 at most$/);
+});
+
+function limitsOf({ gpu: { limits } }: Device): Partial<Record<keyof GPUSupportedLimits, unknown>> {
+  const names = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+  return Object.fromEntries(names.map((name) => [name, limits[name]]));
+}
 
 Deno.test("a size beyond the device says which kernel and how much of what", () => {
   const model = stableDiffusion15(createBackend(device, "f32"));
