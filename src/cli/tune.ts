@@ -1,4 +1,5 @@
 /** `deno task tune`: measures which kernels run fastest on this machine's GPU, and keeps it for the server and the tools. */
+import { dirname } from "node:path";
 import { type Compared, tune } from "../engine/tune.ts";
 import { tuningPath, writeTuning } from "../engine/tuning.ts";
 import { parseFlags, UsageError } from "../std/command_line.ts";
@@ -22,6 +23,7 @@ async function run(args: string[]): Promise<number> {
       console.log(help);
       return 0;
     }
+    checkWritable();
     const gpu = values.gpu ?? (Deno.env.get("GPU") || undefined);
     console.log("| what | usual | others | chosen |\n|---|---|---|---|");
     const { adapter, tuning } = await tune({ gpu, observe: show });
@@ -35,7 +37,22 @@ async function run(args: string[]): Promise<number> {
   }
 }
 
+/** Before minutes are spent on what could not be kept. @throws {UsageError} */
+function checkWritable(): void {
+  try {
+    Deno.mkdirSync(dirname(tuningPath), { recursive: true });
+    Deno.removeSync(Deno.makeTempFileSync({ dir: dirname(tuningPath) }));
+  } catch (error) {
+    const { message } = error as Error;
+    throw new UsageError(
+      `Cannot keep anything in ${dirname(tuningPath)}: ${message}; a folder that can be written would do`,
+    );
+  }
+}
+
 function show({ what, ms, chosen }: Compared): void {
-  const [usual, ...others] = Object.entries(ms).map(([name, each]) => `${name} ${each.toFixed(2)} ms`);
+  const [usual, ...others] = Object.entries(ms).map(([name, each]) =>
+    `${name} ${Number.isFinite(each) ? `${each.toFixed(2)} ms` : "does not run"}`
+  );
   console.log(`| ${what} | ${usual} | ${others.join(", ")} | ${chosen} |`);
 }

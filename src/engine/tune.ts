@@ -3,6 +3,7 @@
  * weights lie, and into which tiles matmuls are divided.
  */
 import { type Device, openDevice, type Way } from "../gpu/device.ts";
+import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "../gpu/errors.ts";
 import { Graph, type Target, type TileSize, type Value } from "../graph/graph.ts";
 import { freeze, type Plan } from "../graph/plan.ts";
 import { profile } from "../graph/profile.ts";
@@ -53,7 +54,7 @@ export async function tune(
   const times = new Map<Way, number>();
   for (const way of ways) {
     using device = await openDevice({ gpu, ...way });
-    times.set(way, await layersMs(device, rows));
+    times.set(way, await unlessRefused(layersMs(device, rows), way === first));
   }
   const way = fastest(ways, (each) => times.get(each)!);
   const names = Object.fromEntries(ways.map((each) => [wayName(each), times.get(each)!]));
@@ -70,6 +71,21 @@ export async function tune(
     observe({ what: `matmul of ${rows} rows, ${innerChannels} to ${channels}`, ms: names, chosen: tileName(tile) });
   }
   return { adapter, tuning: { ...way, tiles } };
+}
+
+/** What a candidate takes; for ever where the driver cannot run it, unless it is the `usual` one. */
+async function unlessRefused(ms: Promise<number>, usual: boolean): Promise<number> {
+  try {
+    return await ms;
+  } catch (error) {
+    if (usual || !isRefusal(error)) throw error;
+    return Infinity;
+  }
+}
+
+/** Whether a driver says that it cannot compile or run something. */
+function isRefusal(error: unknown): boolean {
+  return [GpuValidationError, GpuOutOfMemoryError, DeviceLostError, RangeError].some((kind) => error instanceof kind);
 }
 
 function usualTile(subgroupSize: number, rows: number, channels: number): TileSize {
@@ -122,16 +138,20 @@ async function layersMs(device: Device, pixels: number): Promise<number> {
 /** Medians of one matmul in several tiles, which take turns, so that all see the same weather. */
 async function matmulMs(device: Device, rows: number, channels: number, sizes: readonly TileSize[]): Promise<number[]> {
   using samples = new DisposableStack();
-  const times = new Map<Sample, number[]>();
+  const times = new Map<TileSize, { sample: Sample; ms: number[] }>();
   for (const size of sizes) {
     const layer = new Linear(innerChannels, channels), tiles = { [sizeClass(rows, channels / 4)]: size };
-    const sample = await Sample.open(device, layer, (graph, { operandType }) => {
-      return layer.forward(graph.input("x", [rows, innerChannels], operandType));
-    }, tiles);
-    times.set(samples.use(sample), []);
+    try {
+      const sample = await Sample.open(device, layer, (graph, { operandType }) => {
+        return layer.forward(graph.input("x", [rows, innerChannels], operandType));
+      }, tiles);
+      times.set(size, { sample: samples.use(sample), ms: [] });
+    } catch (error) {
+      if (size === sizes[0] || !isRefusal(error)) throw error;
+    }
   }
-  for (let run = 0; run < runs; run++) for (const [sample, ms] of times) ms.push(await sample.ms(1));
-  return Array.from(times.values(), (ms) => ms.sort((a, b) => a - b)[runs >> 1]);
+  for (let run = 0; run < runs; run++) for (const { sample, ms } of times.values()) ms.push(await sample.ms(1));
+  return sizes.map((size) => times.get(size)?.ms.sort((a, b) => a - b)[runs >> 1] ?? Infinity);
 }
 
 /** Layers that are timed, in f16 where the device has it; their weights and inputs are zeros. */
@@ -145,11 +165,13 @@ class Sample implements Disposable {
     tiles?: Target["tiles"],
   ): Promise<Sample> {
     const { target } = createBackend(device, device.f16 ? "f16" : "f32", { tiles });
-    const weights = reserveWeights(device, target, module), graph = new Graph(target);
+    using made = new DisposableStack();
+    const weights = made.use(reserveWeights(device, target, module)), graph = new Graph(target);
     graph.keep("y", record(graph, target));
-    const sample = new Sample(freeze(device, graph), weights);
+    const sample = new Sample(made.use(freeze(device, graph)), weights);
     sample.plan.run(); // drivers compile when a kernel first runs
     await device.idle();
+    made.move();
     return sample;
   }
 

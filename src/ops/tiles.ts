@@ -41,7 +41,8 @@ export function tileOf(
   },
 ): Tile {
   const measured = tiles?.[sizeClass(rows, out4)];
-  const size = measured && measured.rows <= most ? measured : usual(subgroupSize, out4, flops);
+  const fits = measured && measured.rows <= most && measured.rows % Math.max(1, subgroupSize) === 0;
+  const size = fits ? measured : usual(subgroupSize, out4, flops);
   return subgroupSize ? shuffleTile(subgroupSize, size) : tiledTile(isGated ? { ...size, columns: 2 } : size);
 }
 

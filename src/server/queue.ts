@@ -221,16 +221,10 @@ export class Queue {
     this.#tell();
   }
 
-  /** A job and those that run with it: of those alike that wait the first ones, but none before a more urgent one that waits. */
+  /** A job and those that run with it: of those alike that wait the first ones, none less urgent, for all are slowed by all. */
   #companions(first: Job): Job[] {
     if (first.alike === undefined) return [first];
-    const alike: Job[] = [];
-    let others = -Infinity;
-    for (const job of this.#held) {
-      if (!job.start) continue;
-      if (job.alike !== first.alike) others = Math.max(others, job.priority);
-      else if (job.priority >= others) alike.push(job);
-    }
+    const alike = this.#held.filter((job) => job.start && job.alike === first.alike && job.priority === first.priority);
     return alike.slice(0, Math.max(1, this.#sharing.together(first.alike, alike.length)));
   }
 

@@ -75,16 +75,22 @@ Deno.test("jobs alike that wait are handed over together, once steps have shown 
 
 Deno.test("of jobs that run together one that is left, or fails, or is late ends alone, and the next run waits for the others", async () => {
   using server = await start();
-  const { answers, unblock } = await wait(server, ["seed=1", "seed=2", "seed=3", "seed=4&timeout_ms=100", "seed=5"]);
+  const { answers, unblock } = await wait(server, [
+    "seed=1&priority=1",
+    "seed=2&priority=1",
+    "seed=3&priority=1",
+    "seed=4&timeout_ms=100",
+    "seed=5",
+  ]);
   const client = new AbortController();
   const left = server.send("GET", "/generate?prompt=x&seed=9&priority=1", undefined, { signal: client.signal });
   await moment();
   await unblock();
-  const run = server.engine.runs.at(-1)!, [of9, of1, of2, of3] = run;
-  assert.deepEqual(run.map(({ request }) => request.seed), [9, 1, 2, 3], "the most urgent first");
+  const run = server.engine.runs.at(-1)!, [of1, of2, of3, of9] = run;
+  assert.deepEqual(run.map(({ request }) => request.seed), [1, 2, 3, 9], "none less urgent with them");
   client.abort();
   await moment();
-  assert.deepEqual(run.map(({ signal }) => signal.aborted), [true, false, false, false]);
+  assert.deepEqual(run.map(({ signal }) => signal.aborted), [false, false, false, true]);
   of9.cancelled();
   await left.then((response) => response.body?.cancel(), () => {});
   of1.fail({ code: "invalid_request", message: "Field prompt is too long", field: "prompt" });
