@@ -1,2 +1,2 @@
 /** The programme's version, as infotexts and `--help` give it. */
-export const version = "0.1.0";
+export const version = "0.2.0";
