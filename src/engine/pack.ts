@@ -26,6 +26,25 @@ function valuesAmong({ row0, rows, out4, isGated = false }: RowsShape): number {
   return isGated && values > 0 && values < rows ? values : 0;
 }
 
+/** Gives `pack` the rows by whole fours, zeros where there are none, and values apart from their gates. */
+function inPieces<Source extends Float16Array | Uint16Array>(
+  source: Source,
+  zeros: (length: number) => Source,
+  shape: RowsShape,
+  pack: (piece: Source, shape: RowsShape) => void,
+): void {
+  const { row0, rows, inner, taps } = shape, width = inner * taps, whole = Math.ceil(rows / 4) * 4;
+  let padded = source;
+  if (rows !== whole) {
+    padded = zeros(whole * width);
+    padded.set(source);
+  }
+  const values = valuesAmong({ ...shape, rows: whole });
+  if (values === 0) return pack(padded, { ...shape, rows: whole });
+  pack(padded.subarray(0, values * width) as Source, { ...shape, rows: values });
+  pack(padded.subarray(values * width) as Source, { ...shape, row0: row0 + values, rows: whole - values });
+}
+
 /** Vec4 columns and inputs of a block: its rows stay in the cache, and runs of columns are written together. */
 const blockColumns = 16, blockInputs = 8;
 
@@ -34,17 +53,11 @@ const blockColumns = 16, blockInputs = 8;
  * output channels, zeros where in or out is padded. `source` holds the rows alone, `target` all of the weight.
  */
 export function packFloats(source: Float16Array, target: Float32Array, shape: RowsShape): void {
-  const { row0, rows, inner, taps, out4 } = shape, width = inner * taps, paddedInner = Math.ceil(inner / 4) * 4;
-  if (rows % 4 !== 0) {
-    const padded = new Float16Array(Math.ceil(rows / 4) * 4 * width);
-    padded.set(source);
-    return packFloats(padded, target, { ...shape, rows: padded.length / width });
-  }
-  const values = valuesAmong(shape);
-  if (values > 0) {
-    packFloats(source.subarray(0, values * width), target, { ...shape, rows: values });
-    return packFloats(source.subarray(values * width), target, { ...shape, row0: row0 + values, rows: rows - values });
-  }
+  inPieces(source, (length) => new Float16Array(length), shape, (piece, part) => packFloatsPiece(piece, target, part));
+}
+
+function packFloatsPiece(source: Float16Array, target: Float32Array, shape: RowsShape): void {
+  const { rows, inner, taps, out4 } = shape, width = inner * taps, paddedInner = Math.ceil(inner / 4) * 4;
   const columns = rows / 4, [column0, step] = columnsOf(shape);
   for (let k0 = 0; k0 < inner; k0 += blockInputs) {
     const kEnd = Math.min(k0 + blockInputs, inner);
@@ -74,21 +87,15 @@ export function packFloats(source: Float16Array, target: Float32Array, shape: Ro
 }
 
 /**
- * Packs rows of f16 numbers, `inner` a multiple of 2, as kernels/repack_pairs.wgsl does, [tap, in / 2, out4]: a texel of four words has two inputs'
- * 4 output channels, zeros where out is padded. `source` holds the rows alone, `target` all of the weight.
+ * Packs rows of f16 numbers, `inner` a multiple of 2, as kernels/repack_pairs.wgsl does, [tap, in / 2, out4]: a texel of four
+ * words has two inputs' 4 output channels, zeros where out is padded. `source` holds the rows alone, `target` all of the weight.
  */
 export function packPairs(source: Uint16Array, target: Uint32Array, shape: RowsShape): void {
-  const { row0, rows, inner, taps, out4 } = shape, width = inner * taps;
-  if (rows % 4 !== 0) {
-    const padded = new Uint16Array(Math.ceil(rows / 4) * 4 * width);
-    padded.set(source);
-    return packPairs(padded, target, { ...shape, rows: padded.length / width });
-  }
-  const values = valuesAmong(shape);
-  if (values > 0) {
-    packPairs(source.subarray(0, values * width), target, { ...shape, rows: values });
-    return packPairs(source.subarray(values * width), target, { ...shape, row0: row0 + values, rows: rows - values });
-  }
+  inPieces(source, (length) => new Uint16Array(length), shape, (piece, part) => packPairsPiece(piece, target, part));
+}
+
+function packPairsPiece(source: Uint16Array, target: Uint32Array, shape: RowsShape): void {
+  const { rows, inner, taps, out4 } = shape, width = inner * taps;
   const columns = rows / 4, [column0, step] = columnsOf(shape);
   for (let k0 = 0; k0 < inner; k0 += blockInputs) {
     const kEnd = Math.min(k0 + blockInputs, inner);
