@@ -1,5 +1,8 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { files, read } from "../files.ts";
+import { fileURLToPath } from "node:url";
+import { dirname, join, relative } from "node:path/posix";
+import { tuningPath } from "../../src/engine/tuning.ts";
+import { files, read, root } from "../files.ts";
 
 const dockerfile = read("deploy/Dockerfile"), unit = read("deploy/stable-diffusion.service");
 const { tasks } = JSON.parse(read("deno.json")) as { tasks: Record<string, string> };
@@ -33,6 +36,21 @@ Deno.test("every variable that the image and the unit set is one that something 
   const others = /^(DENO_|XDG_RUNTIME_DIR$|MESA_|NVIDIA_)/;
   ok(set.length >= 12);
   for (const name of set) ok(readable.includes(name) || others.test(name), `nothing reads ${name}`);
+});
+
+Deno.test("the image's user has the folders that drivers and tune write to, and the volume of its description is one", () => {
+  const owned = Array.from(dockerfile.matchAll(/install -d -m 700 -o sd -g sd ((?:\/\S+ )+)/g), ([, list]) => list)
+    .flatMap((list) => list.trim().split(" "));
+  const [, folder] = /^WORKDIR (.+)$/m.exec(dockerfile)!;
+  const kept = join(folder, relative(fileURLToPath(root), dirname(tuningPath)));
+  ok(owned.includes(kept), `${kept} is not among ${owned}`);
+  for (const name of ["XDG_RUNTIME_DIR", "MESA_SHADER_CACHE_DIR"]) {
+    const [, value] = new RegExp(`^(?:ENV)? +${name}=(\\S+)`, "m").exec(dockerfile)!;
+    ok(owned.includes(value), `${name} is ${value}, which is not among ${owned}`);
+  }
+  const volumes = Array.from(read("deploy/README.md").matchAll(/-v sd-[^:]+:([^\s`)]+)/g), ([, path]) => path);
+  deepStrictEqual([...new Set(volumes)], [kept]);
+  match(dockerfile, /^RUN deno cache --frozen .*src\/cli\/tune\.ts/m); // whoever tunes may not compile into the image
 });
 
 Deno.test("systemd finds nothing wrong with the unit, where there is systemd", async () => {
