@@ -10,7 +10,7 @@ import { profile } from "../graph/profile.ts";
 import { BasicTransformerBlock } from "../models/unet/transformer.ts";
 import { Conv2d, Linear } from "../nn/layers.ts";
 import type { Module } from "../nn/module.ts";
-import { classChannels, classRows, sizeClass, tileSizes, usual } from "../ops/tiles.ts";
+import { classChannels, classRows, defaultTileSize, sizeClass, tileSizes } from "../ops/tiles.ts";
 import { reserveWeights } from "./load.ts";
 import { createBackend } from "./model.ts";
 import type { Tuning } from "./tuning.ts";
@@ -63,7 +63,8 @@ export async function tune(
   using device = await openDevice({ gpu, ...way });
   const tiles: Record<string, TileSize> = {};
   for (const [rows, channels] of matmuls) {
-    const sizes = [usualTile(device.subgroupSize, rows, channels), ...tileSizes(device.subgroupSize)]
+    const usual = defaultTileSize(device.subgroupSize, channels / 4, 2 * rows * innerChannels * channels);
+    const sizes = [usual, ...tileSizes(device.subgroupSize)]
       .filter((size, i, all) => all.findIndex((each) => tileName(each) === tileName(size)) === i);
     const ms = await matmulMs(device, rows, channels, sizes), tile = fastest(sizes, (size) => ms[sizes.indexOf(size)]);
     if (tile !== sizes[0]) tiles[sizeClass(rows, channels / 4)] = tile;
@@ -86,10 +87,6 @@ async function unlessRefused(ms: Promise<number>, usual: boolean): Promise<numbe
 /** Whether a driver says that it cannot compile or run something. */
 function isRefusal(error: unknown): boolean {
   return [GpuValidationError, GpuOutOfMemoryError, DeviceLostError, RangeError].some((kind) => error instanceof kind);
-}
-
-function usualTile(subgroupSize: number, rows: number, channels: number): TileSize {
-  return usual(subgroupSize, channels / 4, 2 * rows * innerChannels * channels);
 }
 
 /** All that the adapter can do, what is usual there first. */

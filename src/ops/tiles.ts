@@ -42,7 +42,7 @@ export function tileOf(
 ): Tile {
   const measured = tiles?.[sizeClass(rows, out4)];
   const fits = measured && measured.rows <= most && measured.rows % Math.max(1, subgroupSize) === 0;
-  const size = fits ? measured : usual(subgroupSize, out4, flops);
+  const size = fits ? measured : defaultTileSize(subgroupSize, out4, flops);
   return subgroupSize ? shuffleTile(subgroupSize, size) : tiledTile(isGated ? { ...size, columns: 2 } : size);
 }
 
@@ -50,7 +50,7 @@ export function tileOf(
 const smallFlops = 3.5e8;
 
 /** What is taken where nobody has measured: for subgroups what suits a software driver, without them one for all. */
-export function usual(subgroupSize: number, out4: number, flops: number): TileSize {
+export function defaultTileSize(subgroupSize: number, out4: number, flops: number): TileSize {
   if (!subgroupSize) return { rows: 64, columns: 2 };
   const isSmall = flops < smallFlops;
   const columns = isSmall || out4 <= subgroupSize || subgroupSize >= 16 ? 1 : 2;
