@@ -5,8 +5,9 @@ import { tuningPath, writeTuning } from "../engine/tuning.ts";
 import { parseFlags, UsageError } from "../std/command_line.ts";
 
 const help = `Measures which kernels run fastest on this machine's GPU, and keeps what it finds in .cache/tuning.json,
-where serve, generate and bench --full look it up by the adapter's name. Takes three minutes on a software
-driver. Without it they take what is usual for a GPU, or for a software driver.
+where serve, generate and bench --full look it up by the adapter. Takes three minutes on a software driver.
+Without it they take what is usual for a GPU, or for a software driver. To be run again with another driver or
+another version of this programme: of most they take notice, and say so.
 
 Usage: deno task tune [--gpu INDEX|NAME]
 
@@ -28,7 +29,7 @@ async function run(args: string[]): Promise<number> {
     console.log("| what | usual | others | chosen |\n|---|---|---|---|");
     const { adapter, tuning } = await tune({ gpu, observe: show });
     writeTuning(tuningPath, adapter, tuning);
-    console.error(`${adapter}: kept in ${tuningPath}; a server takes it when it starts`);
+    console.error(`${adapter.name}: kept in ${tuningPath}; a server takes it when it starts`);
     return 0;
   } catch (error) {
     if (!(error instanceof UsageError) && !/^No GPU /.test((error as Error).message)) throw error;

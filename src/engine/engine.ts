@@ -16,7 +16,7 @@ import { RefusedError } from "./refused.ts";
 import { type Progress, ServedModel } from "./served_model.ts";
 import { outputSize } from "./tasks.ts";
 import { type EngineJob, failureOf } from "./together.ts";
-import { tuningDigest, type Tunings } from "./tuning.ts";
+import { tuningDigest, tuningOf, type Tunings } from "./tuning.ts";
 
 export { RefusedError } from "./refused.ts";
 export type { Progress } from "./served_model.ts";
@@ -83,8 +83,8 @@ export class Engine implements Disposable {
     };
     using stack = new DisposableStack();
     const folder = openModel(path, { vae }); // before the device: a wrong path should be said at once
-    const device = stack.use(await openDevice({ gpu, wayOf: (adapter) => tunings[adapter] }));
-    const tuning = tunings[device.name];
+    const device = stack.use(await openDevice({ gpu, wayOf: (adapter) => tuningOf(tunings, adapter) }));
+    const tuning = tuningOf(tunings, device.adapter, log);
     lap("device");
     const budget = config.budget ?? defaultBudget(device, config.hostBytes);
     const backend = createBackend(device, precision ?? "f32", { budget, alive, tiles: tuning?.tiles });

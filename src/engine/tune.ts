@@ -2,7 +2,7 @@
  * Finds out which kernels run fastest on an adapter: how they work together (by subgroups or by workgroup memory), where
  * weights lie, and into which tiles matmuls are divided.
  */
-import { type Device, openDevice, type Way } from "../gpu/device.ts";
+import { type AdapterIdentity, type Device, openDevice, type Way } from "../gpu/device.ts";
 import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "../gpu/errors.ts";
 import { Graph, type Target, type TileSize, type Value } from "../graph/graph.ts";
 import { freeze, type Plan } from "../graph/plan.ts";
@@ -46,10 +46,10 @@ export interface TuneOptions {
 /** Every class of matmuls. */
 const allMatmuls = classRows.flatMap((rows) => classChannels.map((channels) => [rows, channels] as const));
 
-/** Measures an adapter; the name is the one that its choice is kept by. */
+/** Measures an adapter. */
 export async function tune(
   { gpu, others, rows = 1024, matmuls = allMatmuls, observe = () => {} }: TuneOptions = {},
-): Promise<{ adapter: string; tuning: Tuning }> {
+): Promise<{ adapter: AdapterIdentity; tuning: Tuning }> {
   const { adapter, ways: [first, ...able] } = await waysOf(gpu), ways = [first, ...others ?? able];
   const times = new Map<Way, number>();
   for (const way of ways) {
@@ -90,7 +90,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** All that the adapter can do, what is usual there first. */
-async function waysOf(gpu: string | undefined): Promise<{ adapter: string; ways: Way[] }> {
+async function waysOf(gpu: string | undefined): Promise<{ adapter: AdapterIdentity; ways: Way[] }> {
   using plain = await openDevice({ gpu });
   using able = await openDevice({ gpu, subgroups: true });
   const first: Way = { subgroups: plain.subgroupSize > 0, weightStorage: plain.weightStorage };
@@ -101,7 +101,7 @@ async function waysOf(gpu: string | undefined): Promise<{ adapter: string; ways:
     (!subgroups || able.subgroupSize > 0) &&
     (subgroups !== first.subgroups || weightStorage !== first.weightStorage)
   );
-  return { adapter: plain.name, ways: [first, ...others] };
+  return { adapter: plain.adapter, ways: [first, ...others] };
 }
 
 function wayName({ subgroups, weightStorage }: Way): string {

@@ -2,9 +2,13 @@
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Way } from "../gpu/device.ts";
+import type { AdapterIdentity, Way } from "../gpu/device.ts";
+import type { Kernel } from "../gpu/kernel.ts";
 import type { TileSize } from "../graph/graph.ts";
+import { attentionKernels } from "../ops/attention.ts";
 import { matmulKernels } from "../ops/matmul.ts";
+import { layerNormKernels } from "../ops/norm.ts";
+import { winogradKernels } from "../ops/winograd.ts";
 
 /** What is chosen for one adapter. */
 export interface Tuning extends Way {
@@ -12,22 +16,49 @@ export interface Tuning extends Way {
   tiles: Readonly<Record<string, TileSize>>;
 }
 
+/** What was chosen, and for what. */
+interface Measurement extends Tuning, Pick<AdapterIdentity, "fingerprint"> {}
+
 /** By the name of the adapter. */
-export type Tunings = Readonly<Record<string, Tuning>>;
+export type Tunings = Readonly<Record<string, Measurement>>;
+
+/** The kernels that are others by other ways, or in other tiles: what was measured of others says nothing. */
+export const chosenKernels: readonly Kernel[] = [
+  ...matmulKernels,
+  ...attentionKernels,
+  ...winogradKernels,
+  ...layerNormKernels,
+];
 
 /** Where it is kept. */
 export const tuningPath = fileURLToPath(new URL("../../.cache/tuning.json", import.meta.url));
 
-/** The file: what was measured of other kernels says nothing. */
+/** What lines of the log end with that say why a choice is passed over. */
+const again = "which kernels suit the GPU is not known, `deno task tune` finds out";
+
 interface File {
+  /** Of what was compiled, and by which Deno. */
   kernels: string;
   adapters: Tunings;
 }
 
 function kernelsDigest(): string {
-  const hash = createHash("sha256");
-  for (const { name, source } of matmulKernels) hash.update(JSON.stringify([name, source]));
+  const hash = createHash("sha256").update(Deno.version.deno);
+  for (const { name, source } of chosenKernels) hash.update(JSON.stringify([name, source]));
   return hash.digest("base64url").slice(0, 16);
+}
+
+/** What is chosen for an adapter; nothing, and a line in the log, where what was measured was of another driver or backend. */
+export function tuningOf(
+  tunings: Tunings,
+  { name, fingerprint }: AdapterIdentity,
+  log: (line: string) => void = () => {},
+): Tuning | undefined {
+  if (!Object.hasOwn(tunings, name)) return undefined;
+  const { fingerprint: measured, ...tuning } = tunings[name];
+  if (measured === fingerprint) return tuning;
+  log(`${name} was measured with another driver or backend: ${again}`);
+  return undefined;
 }
 
 /** What a choice is known by: other kernels may round otherwise. */
@@ -45,30 +76,31 @@ export function readTunings(path: string, log: (line: string) => void): Tunings 
     if (!(error instanceof Deno.errors.NotFound)) log(`Cannot read ${path}: ${(error as Error).message}`);
     return {};
   }
-  const again = "which kernels suit the GPU is not known, `deno task tune` finds out";
   try {
-    const { kernels, adapters } = readFile(text);
-    if (kernels === kernelsDigest()) return adapters;
-    log(`${path} was measured with other kernels: ${again}`);
+    const adapters = readAdapters(text);
+    if (adapters) return adapters;
+    log(`${path} was measured with other kernels, or by another Deno: ${again}`);
   } catch (error) {
     log(`Cannot use ${path}: ${(error as Error).message}; ${again}`);
   }
   return {};
 }
 
-function readFile(text: string): File {
+/** The adapters of a file; `undefined` where it is of other kernels, by whose version it may look otherwise. */
+function readAdapters(text: string): Tunings | undefined {
   const file: unknown = JSON.parse(text);
   if (!isObject(file) || typeof file.kernels !== "string" || !isObject(file.adapters)) {
     throw new Error("it has no kernels and adapters");
   }
-  for (const [name, tuning] of Object.entries(file.adapters)) {
-    if (!isTuning(tuning)) throw new Error(`its adapter ${JSON.stringify(name)} is ${JSON.stringify(tuning)}`);
+  if (file.kernels !== kernelsDigest()) return undefined;
+  for (const [name, measured] of Object.entries(file.adapters)) {
+    if (!isMeasurement(measured)) throw new Error(`its adapter ${JSON.stringify(name)} is ${JSON.stringify(measured)}`);
   }
-  return file as unknown as File;
+  return file.adapters as Tunings;
 }
 
-function isTuning(value: unknown): value is Tuning {
-  return isObject(value) && typeof value.subgroups === "boolean" &&
+function isMeasurement(value: unknown): value is Measurement {
+  return isObject(value) && typeof value.fingerprint === "string" && typeof value.subgroups === "boolean" &&
     (value.weightStorage === "buffer" || value.weightStorage === "texture") &&
     isObject(value.tiles) && Object.values(value.tiles).every(isTile);
 }
@@ -83,8 +115,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** Adds what was measured of one adapter, in place of what was known of it; that of other kernels goes. */
-export function writeTuning(path: string, adapter: string, tuning: Tuning): void {
-  const adapters = { ...readTunings(path, () => {}), [adapter]: tuning };
+export function writeTuning(path: string, { name, fingerprint }: AdapterIdentity, tuning: Tuning): void {
+  const adapters: Tunings = { ...readTunings(path, () => {}), [name]: { fingerprint, ...tuning } };
   Deno.mkdirSync(dirname(path), { recursive: true });
   const file: File = { kernels: kernelsDigest(), adapters }, next = `${path}.next`;
   Deno.writeTextFileSync(next, `${JSON.stringify(file, undefined, 2)}\n`);

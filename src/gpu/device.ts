@@ -1,4 +1,5 @@
 /** The one place that asks for an adapter: which GPU, what it can do, and how its errors become ours. */
+import { createHash } from "node:crypto";
 import { GpuClock } from "./clock.ts";
 import { prepareDrivers } from "./drivers.ts";
 import { DeviceLostError, GpuOutOfMemoryError, GpuValidationError } from "./errors.ts";
@@ -22,8 +23,16 @@ export interface DeviceOptions {
   /** Whether to take the kernels with subgroup operations where the size is fixed: on software drivers, unless said. */
   subgroups?: boolean;
   weightStorage?: WeightStorage;
-  /** The way of an adapter by its name, where it is known. */
-  wayOf?: (adapter: string) => Way | undefined;
+  /** The way of an adapter, where it is known. */
+  wayOf?: (adapter: AdapterIdentity) => Way | undefined;
+}
+
+/** What an adapter is known by. */
+export interface AdapterIdentity {
+  /** For people. */
+  name: string;
+  /** Of all that WebGPU tells of it, which with another driver or backend is often something else. */
+  fingerprint: string;
 }
 
 /** Features that Deno's adapters do not list and requestDevice nevertheless grants. */
@@ -59,7 +68,7 @@ export class Device implements Disposable {
 
   constructor(
     readonly gpu: GPUDevice,
-    readonly name: string,
+    readonly adapter: AdapterIdentity,
     readonly backend: string,
     /** Runs on the CPU: correct, slow, and to be said loudly. */
     readonly software: boolean,
@@ -79,6 +88,11 @@ export class Device implements Disposable {
       event.preventDefault();
       this.#fail(this.#typed((event as GPUUncapturedErrorEvent).error));
     });
+  }
+
+  /** What the adapter is called. */
+  get name(): string {
+    return this.adapter.name;
   }
 
   /** Whether activations and weights may be stored as f16. */
@@ -168,13 +182,13 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     gpu = await request(features);
   }
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-  const software = isSoftware(adapter);
+  const software = isSoftware(adapter), identity = identityOf(adapter);
   // Shuffle kernels suit a processor's vectors; GPUs have fast workgroup memory, and few registers for unrolled tiles.
-  const way = options.wayOf?.(adapterName(adapter)), wanted = options.subgroups ?? way?.subgroups ?? software;
+  const way = options.wayOf?.(identity), wanted = options.subgroups ?? way?.subgroups ?? software;
   const fixed = wanted && gpu.features.has("subgroups") && subgroupMinSize === subgroupMaxSize;
   return new Device(
     gpu,
-    adapterName(adapter),
+    identity,
     backends[Deno.build.os] ?? "Vulkan",
     software,
     fixed ? subgroupMinSize : 0,
@@ -198,8 +212,22 @@ async function chooseAdapter(wanted?: string): Promise<GPUAdapter> {
   throw new Error(`No GPU matches "${wanted}": found ${list}`);
 }
 
-function adapterName(adapter: GPUAdapter): string {
+function adapterName(adapter: Pick<GPUAdapter, "info">): string {
   return adapter.info.description || adapter.info.device || adapter.info.vendor || "unnamed adapter";
+}
+
+/** There is no driver's version in what WebGPU tells: a new one shows where its features or limits are others. */
+export function identityOf(adapter: Pick<GPUAdapter, "info" | "features" | "limits">): AdapterIdentity {
+  const told = [attributes(adapter.info), [...adapter.features].sort(), attributes(adapter.limits)];
+  const fingerprint = createHash("sha256").update(JSON.stringify(told)).digest("base64url").slice(0, 16);
+  return { name: adapterName(adapter), fingerprint };
+}
+
+/** The attributes of an object of WebGPU, which its class has and not itself. */
+function attributes(object: object): [name: string, value: unknown][] {
+  const found: [string, unknown][] = [];
+  for (const name in object) found.push([name, object[name as keyof typeof object]]);
+  return found;
 }
 
 function isSoftware(adapter: GPUAdapter): boolean {

@@ -19,6 +19,9 @@ const texture = {
 };
 const regroupKernel = new Kernel("regroup", regroupSource);
 
+/** All that one way or another goes by. */
+export const attentionKernels: readonly Kernel[] = [shuffle, tiled, ...Object.values(texture)];
+
 /** Vec4s of the widest head whose queries a lane owns whole. */
 const widestOwned = 40;
 

@@ -59,7 +59,7 @@ const textured = {
   },
 };
 
-/** All of them: other ones may want other tiles. */
+/** All of them. */
 export const matmulKernels: readonly Kernel[] = [kernels.shuffle, kernels.tiled, textured.f32, textured.f16]
   .flatMap((some) => Object.values<Kernel>(some));
 

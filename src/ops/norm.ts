@@ -17,6 +17,9 @@ const layer = {
   workgroup: new Kernel("layer_norm workgroup", workgroupSource + layerSource),
 };
 
+/** A row's, by subgroups and without. */
+export const layerNormKernels: readonly Kernel[] = Object.values(layer);
+
 /** Pixels summed by one invocation of the first kernel. */
 const chunkPixels = 256;
 

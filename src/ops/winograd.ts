@@ -23,6 +23,9 @@ const inputKernels = {
 };
 const outputKernel = new Kernel("winograd_output", finishedSource + halvesSource + octetF16 + outputSource);
 
+/** All but the matmuls between them. */
+export const winogradKernels: readonly Kernel[] = [...Object.values(inputKernels), outputKernel];
+
 /** Positions of a tile: 4×4. */
 const positions = 16;
 /** Bytes of the transformed windows, or products, of the tiles that are taken together. */

@@ -3,14 +3,23 @@ import { reserveWeights } from "../../src/engine/load.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { createBackend } from "../../src/engine/model.ts";
 import { type Compared, tune } from "../../src/engine/tune.ts";
-import { readTunings, type Tuning, tuningDigest, writeTuning } from "../../src/engine/tuning.ts";
+import {
+  chosenKernels,
+  readTunings,
+  type Tuning,
+  tuningDigest,
+  tuningOf,
+  writeTuning,
+} from "../../src/engine/tuning.ts";
 import { readBuffer } from "../../src/gpu/buffer.ts";
-import { type Device, openDevice, type Way } from "../../src/gpu/device.ts";
+import { type Device, identityOf, openDevice, type Way } from "../../src/gpu/device.ts";
 import { Graph, type TileSize } from "../../src/graph/graph.ts";
 import { freeze } from "../../src/graph/plan.ts";
+import { BasicTransformerBlock } from "../../src/models/unet/transformer.ts";
 import { Conv2d, GatedLinear } from "../../src/nn/layers.ts";
 import { sizeClass, tileOf, tileSizes } from "../../src/ops/tiles.ts";
 import { defaultModel, locateModel } from "../../src/engine/locate.ts";
+import { targets } from "../gpu/every_kernel.ts";
 import { normals } from "../ops/case.ts";
 
 const tuning: Tuning = { subgroups: false, weightStorage: "texture", tiles: { "64×320": { rows: 32, columns: 1 } } };
@@ -18,32 +27,83 @@ const tuning: Tuning = { subgroups: false, weightStorage: "texture", tiles: { "6
 /** What is usual on a GPU. */
 const gpuWay: Way = { subgroups: false, weightStorage: "buffer" };
 
+/** An adapter of this name. */
+const named = (name: string) => ({ name, fingerprint: `of ${name}` });
+
 Deno.test("what was measured is kept by adapter, and read again", async () => {
   const folder = await Deno.makeTempDir(), path = `${folder}/deep/tuning.json`, lines: string[] = [];
   const log = (line: string) => lines.push(line);
   try {
     deepStrictEqual(readTunings(path, log), {}); // nobody has measured, which is no news
-    writeTuning(path, "one", tuning);
-    writeTuning(path, "two", { ...tuning, subgroups: true });
-    writeTuning(path, "one", { ...tuning, tiles: {} });
-    deepStrictEqual(readTunings(path, log), { one: { ...tuning, tiles: {} }, two: { ...tuning, subgroups: true } });
+    writeTuning(path, named("one"), tuning);
+    writeTuning(path, named("two"), { ...tuning, subgroups: true });
+    writeTuning(path, named("one"), { ...tuning, tiles: {} });
+    const read = readTunings(path, log);
+    deepStrictEqual(tuningOf(read, named("one"), log), { ...tuning, tiles: {} });
+    deepStrictEqual(tuningOf(read, named("two"), log), { ...tuning, subgroups: true });
+    strictEqual(tuningOf(read, named("three"), log), undefined);
     deepStrictEqual(lines, []);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
+Deno.test("what was measured with another driver is left alone with a line that says what to do", () => {
+  const lines: string[] = [], tunings = { one: { ...tuning, fingerprint: "of another" } };
+  strictEqual(tuningOf(tunings, named("one"), (line) => lines.push(line)), undefined);
+  deepStrictEqual(lines, [
+    "one was measured with another driver or backend: which kernels suit the GPU is not known, `deno task tune` finds out",
+  ]);
+});
+
+Deno.test("an adapter has one fingerprint, and another one where its vendor, features or limits are others", async () => {
+  using device = await openDevice();
+  const adapter = (await navigator.gpu.requestAdapter())!, { info, features, limits } = adapter;
+  deepStrictEqual(identityOf(adapter), device.adapter);
+  const others = [
+    { info: { ...info, description: info.description, vendor: "another" }, features, limits },
+    { info, features: new Set([...features, "another"]) as GPUSupportedFeatures, limits },
+    { info, features, limits: { ...limits, maxBufferSize: limits.maxBufferSize / 2 } },
+  ].map((other) => identityOf(other as typeof adapter));
+  strictEqual(new Set([device.adapter, ...others].map(({ fingerprint }) => fingerprint)).size, 4);
+  deepStrictEqual(others.map(({ name }) => name), others.map(() => device.name));
+});
+
+Deno.test("every kernel that layers have by one way and not by another is among those whose change voids a choice", () => {
+  const names = new Set(chosenKernels.map(({ name }) => name)), byWay: Set<string>[] = [];
+  for (const target of targets([0, 8])) {
+    const graph = new Graph(target), block = new BasicTransformerBlock(320, 768, 8);
+    block.forward(
+      graph.input("x", [2, 64, 320], target.hiddenType),
+      graph.input("context", [2, 77, 768], target.operandType),
+    );
+    new Conv2d(320, 320, 3).forward(graph.input("picture", [2, 32, 32, 320], target.operandType));
+    byWay.push(new Set(graph.dispatches.map(({ kernel }) => kernel.name)));
+  }
+  const chosen = byWay.reduce((all, each) => all.union(each)).difference(
+    byWay.reduce((all, each) => all.intersection(each)),
+  );
+  deepStrictEqual([...chosen.difference(names)], []);
+  for (const part of [/^matmul_/, /^attention_/, /^winograd_/, /^layer_norm/]) {
+    ok([...chosen].some((name) => part.test(name)), `${part} is none of ${[...chosen]}`);
+  }
+});
+
 Deno.test("a file that is damaged, or of other kernels, is left alone with a line that says what to do", async () => {
   const path = await Deno.makeTempFile();
   try {
-    writeTuning(path, "one", tuning);
+    writeTuning(path, named("one"), tuning);
     const good = Deno.readTextFileSync(path);
     const bad: [text: string, line: RegExp][] = [
       ["", /^Cannot use .*: Unexpected end of JSON input; .*deno task tune/],
       ["[]", /it has no kernels and adapters/],
       [good.replace('"columns": 1', '"columns": 3'), /its adapter "one" is \{/],
       [good.replace('"texture"', '"disk"'), /its adapter "one" is \{/],
-      [good.replace(/"kernels": "."?/, '"kernels": "~'), /was measured with other kernels: .*deno task tune/],
+      [good.replace('"of one"', "7"), /its adapter "one" is \{/],
+      [
+        good.replace(/"kernels": "."?/, '"kernels": "~'),
+        /was measured with other kernels, or by another Deno: .*deno task tune/,
+      ],
     ];
     for (const [text, line] of bad) {
       Deno.writeTextFileSync(path, text);
@@ -131,7 +191,7 @@ Deno.test("tuning measures ways and all tiles, and an engine takes what it chose
   const other: Tuning = { ...tuning, tiles: { "64×320": { rows: 32, columns: 2 } } };
   using engine = await Engine.open({
     model: locateModel(defaultModel),
-    tunings: { [adapter]: other },
+    tunings: { [adapter.name]: { ...other, fingerprint: adapter.fingerprint } },
     warm: false,
     log: () => {},
   });

@@ -3,7 +3,7 @@ import { openModel } from "../../checkpoint/model.ts";
 import { Canvas } from "../../engine/canvas.ts";
 import { createBackend, openStableDiffusion, type StableDiffusion } from "../../engine/model.ts";
 import type { Precision } from "../../engine/protocol.ts";
-import { readTunings, tuningPath } from "../../engine/tuning.ts";
+import { readTunings, tuningOf, tuningPath } from "../../engine/tuning.ts";
 import { type Device, type DeviceOptions, openDevice } from "../../gpu/device.ts";
 import type { Plan } from "../../graph/plan.ts";
 import { rowFields } from "../../ops/latents.ts";
@@ -61,9 +61,10 @@ export class EngineContestant implements Contestant {
     { gpu, weightStorage, ...options }: Pick<DeviceOptions, "gpu" | "weightStorage"> & { precision?: Precision },
   ): Promise<EngineContestant> {
     const tunings = readTunings(tuningPath, console.error);
-    const device = await openDevice({ gpu, weightStorage, wayOf: (adapter) => tunings[adapter] });
+    const device = await openDevice({ gpu, weightStorage, wayOf: (adapter) => tuningOf(tunings, adapter) });
+    const tuning = tuningOf(tunings, device.adapter, console.error);
     const precision = options.precision ?? (device.f16 ? "f16" : "f32");
-    const backend = createBackend(device, precision, { tiles: tunings[device.name]?.tiles });
+    const backend = createBackend(device, precision, { tiles: tuning?.tiles });
     return new EngineContestant(device, openStableDiffusion(backend, openModel(path), { name: "sd15" }), precision);
   }
 
