@@ -32,6 +32,7 @@ import type { RemotePictures } from "./remote.ts";
 import { Refusal } from "./refusal.ts";
 import { type Env, notAllowed, type Surface } from "./surface.ts";
 import { traceJob, traceRequests } from "./trace.ts";
+import { Turns } from "./turns.ts";
 import type { UploadReader } from "./upload.ts";
 
 export interface AppOptions {
@@ -115,7 +116,7 @@ export function createApp(
   const jobs = new Jobs({ engine, queue, batching, pictures, log, rate, follow, started, ...results });
   stopping?.addEventListener("abort", () => jobs.cancelAll(stopped), { once: true });
   const facts = { models, whyNoModel: options.whyNoModel, embeddings, weights, publicUrl, open: keys.isEmpty };
-  const surface: Surface = { engine, jobs, uploads, writer, remote, ...facts };
+  const surface: Surface = { engine, jobs, turns: new Turns(), uploads, writer, remote, ...facts };
   app.route("/generate", generateRoutes(surface));
   app.route("/v1/jobs", jobRoutes(surface));
   const openAi = openAiRoutes(surface);

@@ -1,14 +1,13 @@
 /** `/generate`: a request in, its picture out, in any of the formats. */
 import { type Context, Hono } from "hono";
 import { fileFields, isAddress } from "../engine/request.ts";
-import { pictureCount } from "../engine/tasks.ts";
+import { pictureCount, type Tasks } from "../engine/tasks.ts";
 import { answerWith } from "./answer/mod.ts";
 import { checkCount, previewsIn } from "./delivery.ts";
 import { cacheHeaders, etagOf, matches } from "./etag.ts";
-import { Job } from "./job.ts";
 import { resumeEvents } from "./job_routes.ts";
 import { readRequest } from "./order.ts";
-import { type Env, notAllowed, repeated, submit, type Surface, weightsOf } from "./surface.ts";
+import { type Env, handIn, notAllowed, type Surface, weightsOf } from "./surface.ts";
 
 /** The route of `/generate`. */
 export function generateRoutes(surface: Surface): Hono<Env> {
@@ -24,18 +23,24 @@ export function generateRoutes(surface: Surface): Hono<Env> {
         release();
         return resumed;
       }
-      const asked = request.asked(), ordered = repeated(c, surface, asked) ?? await request.parse();
-      checkCount(pictureCount(ordered.request), delivery);
+      const order = request.asked(), check = (one: Tasks) => checkCount(pictureCount(one), delivery);
+      const parse = async () => {
+        const parsed = await request.parse();
+        check(parsed.request);
+        return parsed;
+      };
       // What is at an address may be another picture tomorrow.
       const etag = c.req.method === "GET" && !fileFields.some((name) => isAddress(`${fields.get(name)}`))
         ? etagOf(fields, { ...delivery, weights: () => weightsOf(surface, info.model.name), info })
         : undefined;
       const headers = etag ? cacheHeaders(etag, { shared: surface.open }) : { "cache-control": "no-store" };
       if (etag && matches(c.req.header("if-none-match"), etag)) {
+        await parse(); // "*" is any tag, and what will not do is refused all the same
         release();
         return new Response(null, { status: 304, headers });
       }
-      const job = ordered instanceof Job ? ordered : submit(c, surface, { ...asked, parsed: ordered }, info);
+      const job = await handIn(c, surface, order, { info, parse });
+      check(job.request); // which may have been ordered in another format
       const wanted = { ...delivery, previews: previewsIn(fields) };
       return await answerWith(job, wanted, { signal: c.req.raw.signal, info, writer, headers });
     } catch (error) {

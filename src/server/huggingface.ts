@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { answerWith } from "./answer/mod.ts";
 import { fileFormats, formatOf } from "./delivery.ts";
 import { idempotencyOf } from "./order.ts";
-import { type Env, notAllowed, readyInfo, repeated, submit, type Surface } from "./surface.ts";
+import { type Env, handIn, notAllowed, readyInfo, type Surface } from "./surface.ts";
 import { Translation, Wire } from "./translate.ts";
 
 /** Native fields by the parameters that stand for them. */
@@ -44,7 +44,7 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
       const info = await translation.info(surface);
       const asked = { idempotency: idempotencyOf(c, upload.fields), release, tag: "huggingface" };
       const parse = () => translation.parse(surface, info, { grow: upload.grow, signal: c.req.raw.signal });
-      const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
+      const job = await handIn(c, surface, asked, { info, parse });
       const accepted = formatOf(c.req.header("accept") ?? null);
       const format = fileFormats.find((format) => format === accepted) ?? "png";
       const options = { signal: c.req.raw.signal, info, writer };

@@ -9,7 +9,7 @@ import { errorBody } from "./errors.ts";
 import { expired, type Job } from "./job.ts";
 import { readRequest } from "./order.ts";
 import { Refusal } from "./refusal.ts";
-import { type Env, notAllowed, readyInfo, repeated, submit, type Surface } from "./surface.ts";
+import { type Env, handIn, notAllowed, readyInfo, type Surface } from "./surface.ts";
 
 /** The routes below `/v1/jobs`. */
 export function jobRoutes(surface: Surface): Hono<Env> {
@@ -19,8 +19,7 @@ export function jobRoutes(surface: Surface): Hono<Env> {
   app.post("/", async (c) => {
     const { info, release, ...request } = await readRequest(c, surface);
     try {
-      const asked = { ...request.asked(), detached: true };
-      const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await request.parse() }, info);
+      const job = await handIn(c, surface, { ...request.asked(), detached: true }, { info, parse: request.parse });
       return c.json(viewOf(job), 202, {
         location: linksOf(job).self,
         "x-job-id": job.id,

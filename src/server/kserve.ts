@@ -11,7 +11,7 @@ import type { Job } from "./job.ts";
 import { idempotencyOf } from "./order.ts";
 import { Refusal } from "./refusal.ts";
 import { readTensors, type Tensor, writeBytes } from "./tensors.ts";
-import { type Env, infoOf, notAllowed, readyInfo, repeated, submit, type Surface } from "./surface.ts";
+import { type Env, handIn, infoOf, notAllowed, readyInfo, type Surface } from "./surface.ts";
 import { Translation } from "./translate.ts";
 
 /** The inputs, each one value and called as the native field is. */
@@ -79,7 +79,7 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
       translation.set("model", info.model.name);
       const asked = { idempotency: idempotencyOf(c, translation.fields), release, tag: "kserve" };
       const parse = () => translation.parse(surface, info, { grow: read.grow, signal: c.req.raw.signal });
-      const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
+      const job = await handIn(c, surface, asked, { info, parse });
       const leave = job.watch(c.req.raw.signal);
       try {
         await job.over;

@@ -10,6 +10,7 @@ import { fileFields, isAddress } from "../engine/request.ts";
 import { version } from "../engine/version.ts";
 import { PictureError, type PictureField } from "../image/read.ts";
 import { concat } from "../png/chunk.ts";
+import { before } from "./before.ts";
 import { getPinned } from "./pinned.ts";
 import { isPublicAddress } from "./public_address.ts";
 import { Refusal } from "./refusal.ts";
@@ -187,13 +188,4 @@ function isPublic(address: string, port: number): boolean {
 
 async function resolveName(name: string): Promise<string[]> {
   return (await lookup(name, { all: true })).map(({ address }) => address);
-}
-
-/** What `promise` resolves with, unless the signal fires first. */
-async function before<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.throwIfAborted();
-  signal.addEventListener("abort", abort, { once: true });
-  return await Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
 }

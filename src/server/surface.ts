@@ -5,17 +5,20 @@ import type { EmbeddingEntry } from "../engine/embeddings.ts";
 import { weightsIdentity } from "../engine/identity.ts";
 import type { ModelEntry } from "../engine/locate.ts";
 import type { EngineInfo } from "../engine/protocol.ts";
-import { modelOf } from "../engine/request.ts";
+import { modelOf, type ParsedRequest } from "../engine/request.ts";
 import type { PictureWriter } from "../image/write.ts";
 import type { Job } from "./job.ts";
 import type { Jobs, Order } from "./jobs.ts";
 import { Refusal } from "./refusal.ts";
 import type { RemotePictures } from "./remote.ts";
+import type { Turns } from "./turns.ts";
 import type { UploadReader } from "./upload.ts";
 
 export interface Surface {
   engine: Engine;
   jobs: Jobs;
+  /** Of requests with the same Idempotency-Key. */
+  turns: Turns;
   uploads: UploadReader;
   writer: PictureWriter;
   /** The models that have a name. */
@@ -81,28 +84,21 @@ export async function infoOf(
 }
 
 /**
- * The job that a request's Idempotency-Key stands for already, if there is one: nothing is parsed or fetched for it.
+ * Hands in what a request orders, or finds the job that its Idempotency-Key stands for already: for that nothing is parsed
+ * or fetched. Requests of one key take turns, so that a second one at the same moment waits for the first one's job, and is
+ * a first one itself where that came to nothing.
  *
- * @throws Refusal where the key belongs to another request
+ * @throws what `parse` and {@link Jobs.submit} throw
  */
-export function repeated(
+export async function handIn(
   c: Context<Env>,
-  { jobs }: Pick<Surface, "jobs">,
-  order: Pick<Order, "idempotency" | "detached" | "release">,
-): Job | undefined {
-  const job = jobs.repeated({ ...order, owner: c.get("owner") });
-  if (job) c.set("job", job);
-  return job;
-}
-
-/** Hands in what a request orders. @throws what {@link Jobs.submit} throws */
-export function submit(
-  c: Context<Env>,
-  { jobs }: Pick<Surface, "jobs">,
-  order: Omit<Order, "owner" | "requestId">,
-  info: EngineInfo,
-): Job {
-  const job = jobs.submit({ ...order, owner: c.get("owner"), requestId: c.get("requestId") }, info);
+  { jobs, turns }: Pick<Surface, "jobs" | "turns">,
+  order: Omit<Order, "parsed" | "owner" | "requestId">,
+  { info, parse }: { info: EngineInfo; parse: () => Promise<ParsedRequest> },
+): Promise<Job> {
+  const { key } = order.idempotency ?? {}, asked = { ...order, owner: c.get("owner"), requestId: c.get("requestId") };
+  using _turn = key === undefined ? undefined : await turns.take(JSON.stringify([asked.owner, key]), c.req.raw.signal);
+  const job = jobs.repeated(asked) ?? jobs.submit({ ...asked, parsed: await parse() }, info);
   c.set("job", job);
   return job;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RemotePictures } from "../../src/server/remote.ts";
 import { elsewhere, fetched, fetching, picture, png, raw } from "./elsewhere.ts";
-import { errorOf, serve } from "./serve.ts";
+import { errorOf, moment, serve } from "./serve.ts";
 
 Deno.test("a picture is fetched from the address that was checked, by the name that was given", async () => {
   await using there = elsewhere(picture);
@@ -203,6 +203,51 @@ Deno.test("an Idempotency-Key stands for the address, whatever is there by now: 
       there.at("a.png"),
     ], 0]);
   }
+});
+
+Deno.test("of two requests with one key at the same moment one fetches its picture, and both are its job", async () => {
+  const held: (() => void)[] = [];
+  await using there = elsewhere(() => new Promise((resolve) => held.push(() => resolve(picture()))));
+  using server = serve({ remote: new RemotePictures(there.options) });
+  const body = { prompt: "x", init_image: there.at("a.png") }, headers = { "idempotency-key": "k" };
+  const answers = ["/generate", "/generate"].map((path) => server.send("POST", path, body, { headers }));
+  const other = server.send("POST", "/generate", { ...body, seed: 1 }, { headers });
+  while (held.length === 0) await moment();
+  await moment(20);
+  held.forEach((answer) => answer());
+  (await server.engine.next()).run();
+  const [first, second] = await Promise.all(answers);
+  assert.deepEqual([first.status, second.status], [200, 200]);
+  assert.equal(first.headers.get("x-job-id"), second.headers.get("x-job-id"));
+  assert.deepEqual(await first.bytes(), await second.bytes());
+  assert.equal((await errorOf(await other)).code, "idempotency_mismatch");
+  assert.deepEqual([there.seen.length, server.engine.jobs.length, server.uploads.heldBytes], [1, 1, 0]);
+});
+
+Deno.test("where the first of two requests with one key fails, or its client leaves, the second fetches for itself", async () => {
+  const held: ((response: Response) => void)[] = [];
+  await using there = elsewhere(() => new Promise((resolve) => held.push(resolve)));
+  using server = serve({ remote: new RemotePictures(there.options) });
+  const left = new AbortController(), body = { prompt: "x", init_image: there.at("a.png") };
+  const ask = (init: RequestInit = {}) =>
+    server.send("POST", "/generate", body, { headers: { "idempotency-key": "k" }, ...init });
+  const fetches = async (count: number) => {
+    while (held.length < count) await moment();
+  };
+  const leaving = ask({ signal: left.signal }), failing = ask(), last = ask();
+  await fetches(1);
+  left.abort(new DOMException("left", "AbortError"));
+  await fetches(2);
+  held[1](new Response(null, { status: 404 }));
+  assert.equal((await failing).status, 400);
+  await fetches(3);
+  held[2](picture());
+  (await server.engine.next()).run();
+  assert.equal((await last).status, 200);
+  await (await last).bytes();
+  assert.equal((await leaving).status, 499);
+  held[0](picture());
+  assert.deepEqual([server.engine.jobs.length, server.uploads.heldBytes], [1, 0]);
 });
 
 Deno.test("a browser that connects again to a stream of events has nothing fetched again", async () => {

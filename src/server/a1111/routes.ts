@@ -9,7 +9,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
 import { Refusal } from "../refusal.ts";
-import { type Env, notAllowed, readyInfo, repeated, submit, type Surface } from "../surface.ts";
+import { type Env, handIn, notAllowed, readyInfo, type Surface } from "../surface.ts";
 import { Translation, Wire } from "../translate.ts";
 import {
   deviceMemory,
@@ -53,7 +53,7 @@ export function a1111Routes(surface: Surface): Hono<Env> {
         // The file is handed on to be decoded, and then it is empty.
         const sent = wanted.includeInitImages ? new Map(structuredClone([...upload.fields])) : upload.fields;
         const asked = { idempotency: idempotencyOf(c, upload.fields), release, tag, taskId };
-        const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
+        const job = await handIn(c, surface, asked, { info, parse });
         if (wanted.keepsOverrides) settings.change(wanted.overrides, { loaded: readyInfo(engine).model.name });
         const leave = job.watch(c.req.raw.signal);
         try {

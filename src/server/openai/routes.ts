@@ -6,7 +6,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import { fileOf, unbuffered } from "../answer/mod.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
-import { type Env, notAllowed, readyInfo, repeated, submit, type Surface } from "../surface.ts";
+import { type Env, handIn, notAllowed, readyInfo, type Surface } from "../surface.ts";
 import { Wire } from "../translate.ts";
 import { FileAddresses } from "./files.ts";
 import { streamImages } from "./stream.ts";
@@ -36,7 +36,7 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
       const detached = wanted.responseFormat === "url";
       const asked = { detached, idempotency: idempotencyOf(c, upload.fields), release, tag: "openai" };
       const parse = () => translation.parse(surface, info, { grow: upload.grow, signal: c.req.raw.signal });
-      const job = repeated(c, surface, asked) ?? submit(c, surface, { ...asked, parsed: await parse() }, info);
+      const job = await handIn(c, surface, asked, { info, parse });
       const leave = job.watch(c.req.raw.signal);
       const headers = () => jobHeaders(job, info);
       if (wanted.stream) {
