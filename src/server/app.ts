@@ -155,7 +155,7 @@ export function createApp(
   });
 
   const loaded = () => "info" in engine.status ? engine.status.info.model.name : undefined;
-  app.route("/v1/models", modelRoutes(() => models(), loaded));
+  app.route("/v1/models", modelRoutes({ list: () => models(), loaded, why: options.whyNoModel }));
 
   for (const path of ["/health", "/health/live", "/health/ready", "/metrics"]) {
     app.all(path, (c) => {

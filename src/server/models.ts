@@ -12,11 +12,17 @@ interface Model {
   owned_by: string;
 }
 
-/**
- * The routes below `/v1/models`. `list` gives the models that have a name; `loaded` the one that is on the GPU, which is
- * listed first even where it was loaded from elsewhere.
- */
-export function modelRoutes(list: () => readonly ModelEntry[], loaded: () => string | undefined): Hono {
+export interface ModelRoutes {
+  /** The models that have a name. */
+  list: () => readonly ModelEntry[];
+  /** The one that is on the GPU, which is listed first even where it was loaded from elsewhere. */
+  loaded: () => string | undefined;
+  /** Why a name that no model has is none, where there is a file of it. */
+  why?: (name: string) => string | undefined;
+}
+
+/** The routes below `/v1/models`. */
+export function modelRoutes({ list, loaded, why = () => undefined }: ModelRoutes): Hono {
   const started = Math.floor(Date.now() / 1000);
   const models = (): Model[] => {
     const first = loaded(), found = list();
@@ -32,9 +38,9 @@ export function modelRoutes(list: () => readonly ModelEntry[], loaded: () => str
     const id = c.req.param("id"), all = models();
     const model = all.find((model) => model.id === id);
     if (model) return c.json(model);
-    const names = all.slice(0, 20).map(({ id }) => id).join(", ");
-    const asked = JSON.stringify(id.slice(0, 80));
-    throw new Refusal("model_not_found", `There is no model ${asked}, one of these would do: ${names}`);
+    const reason = why(id), names = all.slice(0, 20).map(({ id }) => id).join(", ");
+    const what = reason === undefined ? `, one of these would do: ${names}` : `: ${reason}`;
+    throw new Refusal("model_not_found", `There is no model ${JSON.stringify(id.slice(0, 80))}${what}`);
   });
   for (const path of ["/", "/:id"]) {
     app.all(path, (c) => {

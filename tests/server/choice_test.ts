@@ -61,6 +61,11 @@ Deno.test("a name that is a file's and no model's is refused with what the file 
     [400, "model", await send("/models/style", { inputs: "x" })],
     [400, "model", await send("/v2/models/style/infer", { inputs: [] })],
   ];
+  const listed = await send("/v1/models/style"), { error } = await listed.json();
+  assert.deepEqual(
+    [listed.status, error.code, error.message],
+    [404, "model_not_found", 'There is no model "style": style.safetensors is a LoRA'],
+  );
   for (const [status, field, response] of answers) {
     assert.equal(response.status, status, response.url);
     const message = `Field ${field} is "style": style.safetensors is a LoRA`;
