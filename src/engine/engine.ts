@@ -7,39 +7,22 @@ import { defaultBudget } from "./budget.ts";
 import type { Canvas, CanvasSize } from "./canvas.ts";
 import { lowerFirst } from "./fields.ts";
 import { neededBytes } from "./limits.ts";
-import { embeddingFolders, listModels, type ModelHomes } from "./locate.ts";
+import { embeddingFolders, listModels } from "./locate.ts";
 import { type Backend, createBackend } from "./model.ts";
-import type { EngineInfo, JobEvent, MemoryReport, ModelInfo, Precision } from "./protocol.ts";
+import type { EngineInfo, JobEvent, MemoryReport, ModelInfo, StartOptions } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 import { formatBytes } from "./residency.ts";
 import { RefusedError } from "./refused.ts";
 import { type Progress, ServedModel } from "./served_model.ts";
 import { outputSize } from "./tasks.ts";
 import { type EngineJob, failureOf } from "./together.ts";
-import { tuningDigest, tuningOf, type Tunings } from "./tuning.ts";
+import { tuningDigest, tuningOf } from "./tuning.ts";
 
 export { RefusedError } from "./refused.ts";
 export type { Progress } from "./served_model.ts";
 
-/** What to load, where. */
-export interface EngineConfig {
-  /** The model that is used where a request names none: a folder or a single file. */
-  model: string;
-  /** A VAE to take instead of that model's own: a file or a folder. */
-  vae?: string;
-  gpu?: string;
-  /** Which kernels run fastest on which adapters, where that was measured. */
-  tunings?: Tunings;
-  /** How activations and weights of all models are stored; chosen by model and adapter where absent. */
-  precision?: Precision;
-  /** Bytes of device memory that may be used at once; chosen from `hostBytes` and the adapter where absent. */
-  budget?: number;
-  /** Bytes of memory that this machine has. */
-  hostBytes?: number;
-  /** Whether to make pictures first, which compiles every kernel: unless said. */
-  warm?: boolean;
-  /** Where further models are looked up by name. */
-  homes?: ModelHomes;
+/** What to load, where, and who hears of it. */
+export interface EngineConfig extends Omit<StartOptions, "keepAlive"> {
   log(line: string): void;
   /** Hears now and then, where something takes long, that all goes well. */
   alive?: () => void;

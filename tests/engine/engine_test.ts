@@ -2,6 +2,7 @@ import { deepStrictEqual, notDeepStrictEqual, ok, rejects, strictEqual } from "n
 import { fileURLToPath } from "node:url";
 import { Engine, type Progress } from "../../src/engine/engine.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
+import { smallRequest } from "./make.ts";
 
 /** How often the engine has said that all goes well. */
 let alive = 0;
@@ -14,20 +15,7 @@ const engine = await Engine.open({
 const aliveAtStart = alive;
 Deno.test.afterAll(() => engine[Symbol.dispose]());
 
-const request: GenerateRequest = {
-  prompt: "a red circle on a blue background",
-  negativePrompt: "",
-  width: 64,
-  height: 64,
-  steps: 2,
-  guidanceScale: 3,
-  sampler: "dpmpp_2m",
-  scheduler: "automatic",
-  seed: 1,
-  rng: "nv",
-  eta: 0,
-  strength: 1,
-};
+const request: GenerateRequest = { ...smallRequest, sampler: "dpmpp_2m" };
 
 /** A job's events; `each` sees them as they come. */
 async function run(

@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
+import { configs } from "../../src/cli/bench/sd15.ts";
 import { sizeLimits, whyTooLarge } from "../../src/engine/limits.ts";
 import { record } from "../../src/engine/canvas.ts";
 import { Component } from "../../src/engine/component.ts";
@@ -20,20 +21,9 @@ Deno.test.afterAll(() => device[Symbol.dispose]());
 
 /** Stable Diffusion 1.5 without weights: recording needs none. */
 function stableDiffusion15(backend: Backend): StableDiffusion {
-  const textEncoder = new CLIPTextModel(readTextConfig({
-    hidden_size: 768,
-    intermediate_size: 3072,
-    num_hidden_layers: 12,
-    num_attention_heads: 12,
-  }));
-  const unet = new UNet2DConditionModel(readUNetConfig({
-    block_out_channels: [320, 640, 1280, 1280],
-    down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-    up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-    cross_attention_dim: 768,
-    attention_head_dim: 8,
-  }));
-  const vae = new AutoencoderKL(readVAEConfig({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 }));
+  const textEncoder = new CLIPTextModel(readTextConfig(configs.textEncoder));
+  const unet = new UNet2DConditionModel(readUNetConfig(configs.unet));
+  const vae = new AutoencoderKL(readVAEConfig(configs.vae));
   const open = (): never => {
     throw new Error("There are no weights");
   };

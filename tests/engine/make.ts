@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { JobProgress } from "../../src/engine/client.ts";
 import { Engine, type Progress } from "../../src/engine/engine.ts";
 import { encodePictures } from "../../src/engine/picture.ts";
-import { parseRequest } from "../../src/engine/request.ts";
+import { type GenerateRequest, parseRequest } from "../../src/engine/request.ts";
 import { attachPictures, preparationOf, sideMultiple } from "../../src/engine/tasks.ts";
 import type { Picture } from "../../src/image/picture.ts";
 import { decodePng } from "../../src/image/png.ts";
@@ -14,6 +14,22 @@ export function openTiny(): Promise<Engine> {
   const model = fileURLToPath(new URL("../../weights/tiny", import.meta.url));
   return Engine.open({ model, precision: "f32", log: () => {} });
 }
+
+/** A small picture in two steps, as the engine is asked for one. */
+export const smallRequest: GenerateRequest = {
+  prompt: "a red circle on a blue background",
+  negativePrompt: "",
+  width: 64,
+  height: 64,
+  steps: 2,
+  guidanceScale: 3,
+  sampler: "euler",
+  scheduler: "automatic",
+  seed: 1,
+  rng: "nv",
+  eta: 0,
+  strength: 1,
+};
 
 /** A picture that was made. */
 export interface Made extends Picture {

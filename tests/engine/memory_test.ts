@@ -5,26 +5,12 @@ import { createEngine } from "../../src/engine/client.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { neededBytes } from "../../src/engine/limits.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
+import { smallRequest } from "./make.ts";
 
 const tiny = fileURLToPath(new URL("../../weights/tiny", import.meta.url));
 const modelsDir = Deno.makeTempDirSync();
 for (const name of ["first", "second"]) Deno.symlinkSync(tiny, `${modelsDir}/${name}`);
 Deno.test.afterAll(() => Deno.removeSync(modelsDir, { recursive: true }));
-
-const request: GenerateRequest = {
-  prompt: "a red circle on a blue background",
-  negativePrompt: "",
-  width: 64,
-  height: 64,
-  steps: 2,
-  guidanceScale: 3,
-  sampler: "euler",
-  scheduler: "automatic",
-  seed: 1,
-  rng: "nv",
-  eta: 0,
-  strength: 1,
-};
 
 function open(budget?: number): Promise<Engine> {
   return Engine.open({ model: tiny, precision: "f32", budget, homes: { modelsDir }, log: () => {} });
@@ -33,7 +19,7 @@ function open(budget?: number): Promise<Engine> {
 /** The scanlines of a picture. */
 async function make(engine: Engine, changes: Partial<GenerateRequest> = {}): Promise<number[]> {
   const bytes: number[] = [];
-  for await (const event of engine.generate({ ...request, ...changes }, new AbortController().signal)) {
+  for await (const event of engine.generate({ ...smallRequest, ...changes }, new AbortController().signal)) {
     if (event.type === "rows") bytes.push(...event.bytes);
   }
   return bytes;
@@ -186,7 +172,7 @@ Deno.test("questions about many other models do not end the one whose job runs",
   const names = Array.from({ length: 10 }, (_, i) => `other${i}`);
   for (const name of names) Deno.symlinkSync(tiny, `${modelsDir}/${name}`);
   const bytes: number[] = [];
-  for await (const event of roomy.generate({ ...request, model: "first" }, new AbortController().signal)) {
+  for await (const event of roomy.generate({ ...smallRequest, model: "first" }, new AbortController().signal)) {
     if (event.type === "step") { for (const name of names) roomy.describe(name); }
     if (event.type === "rows") bytes.push(...event.bytes);
   }
@@ -197,7 +183,7 @@ Deno.test("questions about many other models do not end the one whose job runs",
 Deno.test("without a job for as long as keep_alive says, all device memory is given back; the next job brings it back", async () => {
   const engine = createEngine({ model: tiny, precision: "f32", keepAlive: 0 });
   const run = async (id: string, keepAlive?: number) => {
-    await Array.fromAsync(engine.generate(id, { ...request, steps: 1, keepAlive }, new AbortController().signal));
+    await Array.fromAsync(engine.generate(id, { ...smallRequest, steps: 1, keepAlive }, new AbortController().signal));
     await new Promise((resolve) => setTimeout(resolve, 100));
     return engine.memory!.used;
   };

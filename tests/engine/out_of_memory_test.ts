@@ -6,22 +6,10 @@ import { Engine } from "../../src/engine/engine.ts";
 import { neededBytes } from "../../src/engine/limits.ts";
 import type { GenerateRequest } from "../../src/engine/request.ts";
 import type { Device } from "../../src/gpu/device.ts";
+import { smallRequest } from "./make.ts";
 
 const side = 384;
-const request: GenerateRequest = {
-  prompt: "a red circle on a blue background",
-  negativePrompt: "",
-  width: side,
-  height: side,
-  steps: 1,
-  guidanceScale: 3,
-  sampler: "euler",
-  scheduler: "automatic",
-  seed: 1,
-  rng: "nv",
-  eta: 0,
-  strength: 1,
-};
+const request: GenerateRequest = { ...smallRequest, width: side, height: side, steps: 1 };
 
 const lines: string[] = [];
 

@@ -8,16 +8,13 @@ import { neededBytes, whyTooLarge, whyTooLong } from "../../src/engine/limits.ts
 import type { GenerateRequest } from "../../src/engine/request.ts";
 import { recordStep } from "../../src/engine/step_stages.ts";
 import { loadTokenizer } from "../../src/tokenizer/clip.ts";
-import { openTiny } from "./make.ts";
+import { openTiny, smallRequest } from "./make.ts";
 
 const engine = await openTiny();
 Deno.test.afterAll(() => engine[Symbol.dispose]());
 const { model } = engine.standard, size = { height: 64, width: 64 };
 
-const request: GenerateRequest = {
-  ...{ prompt: "", negativePrompt: "", ...size, steps: 2, guidanceScale: 3, sampler: "euler", scheduler: "automatic" },
-  ...{ seed: 1, rng: "nv", eta: 0, strength: 1 },
-};
+const request: GenerateRequest = { ...smallRequest, prompt: "" };
 
 /** A prompt of so many chunks. */
 function long(chunks: number): string {

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
+import { configs } from "../../src/cli/bench/sd15.ts";
 import { Graph, maxLoops } from "../../src/graph/graph.ts";
-import { CLIPTextModel } from "../../src/models/clip/text_model.ts";
+import { CLIPTextModel, readTextConfig } from "../../src/models/clip/text_model.ts";
 import { readUNetConfig } from "../../src/models/unet/config.ts";
 import { UNet2DConditionModel } from "../../src/models/unet/unet.ts";
 import { AutoencoderKL } from "../../src/models/vae/autoencoder.ts";
@@ -14,26 +15,10 @@ import { tables } from "./tables/mod.ts";
 /** Subgroups of none, Intel's and software drivers' sizes, NVIDIA's, AMD's. */
 const lanes = [0, 4, 8, 16, 32, 64];
 
-/** Stable Diffusion 1.5, as its config.json files have it. */
-const unet = new UNet2DConditionModel(readUNetConfig({
-  block_out_channels: [320, 640, 1280, 1280],
-  down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-  cross_attention_dim: 768,
-  attention_head_dim: 8,
-  layers_per_block: 2,
-}));
-const vae = new AutoencoderKL(readVAEConfig({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 }));
-const textEncoder = new CLIPTextModel({
-  vocab_size: 49408,
-  hidden_size: 768,
-  intermediate_size: 3072,
-  num_hidden_layers: 12,
-  num_attention_heads: 12,
-  max_position_embeddings: 77,
-  hidden_act: "quick_gelu",
-  layer_norm_eps: 1e-5,
-});
+/** Stable Diffusion 1.5. */
+const unet = new UNet2DConditionModel(readUNetConfig(configs.unet));
+const vae = new AutoencoderKL(readVAEConfig(configs.vae));
+const textEncoder = new CLIPTextModel(readTextConfig(configs.textEncoder));
 
 /** Records a network and compares what every op declares with the formula of its kernel. */
 function assertBudget(name: string, subgroupSize: number, record: (graph: Graph) => void): void {

@@ -2,51 +2,17 @@ import assert from "node:assert/strict";
 import { decode } from "fast-png";
 import { encodeBase64 } from "@std/encoding";
 import { parseInfotext } from "../../src/png/infotext.ts";
-import { PictureReader } from "../../src/image/read.ts";
-import { createApp } from "../../src/server/app.ts";
-import { Log } from "../../src/server/log.ts";
-import { Queue } from "../../src/server/queue.ts";
-import { UploadReader } from "../../src/server/upload.ts";
-import { FakeEngine, info } from "./fake_engine.ts";
+import { info } from "./fake_engine.ts";
+import { errorOf, serve as serveApp, type ServeOptions } from "./serve.ts";
 
-/** An app with an engine to drive. */
-function serve({ capacity = 8 } = {}) {
-  const engine = new FakeEngine();
-  const queue = new Queue({ capacity });
-  const pictures = new PictureReader();
-  const uploads = new UploadReader();
-  const logged: string[] = [];
-  const app = createApp(engine, {
-    queue,
-    uploads,
-    pictures,
-    log: new Log({ level: "error", write: (_, line) => void logged.push(line) }),
-  });
-  const get = (query: string, init?: RequestInit) => Promise.resolve(app.request(`/generate?${query}`, init));
+/** An app with an engine to drive, and ways to ask it for a picture. */
+function serve(options?: ServeOptions) {
+  const server = serveApp(options);
+  const get = (query: string, init?: RequestInit) => server.send("GET", `/generate?${query}`, undefined, init);
   const post = (body: BodyInit, headers?: HeadersInit) =>
-    Promise.resolve(app.request("/generate", { method: "POST", body, headers }));
-  const json = (body: unknown) => post(JSON.stringify(body), { "content-type": "application/json" });
-  return {
-    app,
-    engine,
-    queue,
-    uploads,
-    pictures,
-    logged,
-    get,
-    post,
-    json,
-    [Symbol.dispose]() {
-      pictures[Symbol.dispose]();
-      uploads[Symbol.dispose]();
-    },
-  };
-}
-
-/** The error of an answer, with its status. */
-async function errorOf(response: Response) {
-  const { error } = await response.json();
-  return { status: response.status, ...error as { message: string; type: string; param: string; code: string } };
+    Promise.resolve(server.app.request("/generate", { method: "POST", body, headers }));
+  const json = (body: unknown) => server.send("POST", "/generate", body);
+  return { ...server, get, post, json };
 }
 
 const folder = new URL("../oracle/bad/pictures/", import.meta.url);

@@ -2,32 +2,20 @@
 import assert from "node:assert/strict";
 import { parseInfotext } from "../../src/png/infotext.ts";
 import { decode } from "fast-png";
-import { PictureReader } from "../../src/image/read.ts";
-import { createApp } from "../../src/server/app.ts";
-import { Queue } from "../../src/server/queue.ts";
-import { UploadReader } from "../../src/server/upload.ts";
-import { FakeEngine, info } from "./fake_engine.ts";
+import { info } from "./fake_engine.ts";
+import { serve as serveApp } from "./serve.ts";
 
 /** An app that can load "other" and "another" beside its own model. */
 function serve() {
-  const engine = new FakeEngine(), pictures = new PictureReader(), uploads = new UploadReader();
-  const { model: { defaults }, limits } = info;
-  engine.others.set("other", {
+  const models = () => ["other", "another"].map((name) => ({ name, path: `/${name}`, modified: 0 }));
+  const whyNoModel = (name: string) => name === "style" ? "style.safetensors is a LoRA" : undefined;
+  const server = serveApp({ models, whyNoModel }), { model: { defaults }, limits } = info;
+  server.engine.others.set("other", {
     model: { name: "other", defaults: { ...defaults, width: 32, height: 16 }, textWidth: 4 },
     precision: "f16",
     limits,
   });
-  const models = () => ["other", "another"].map((name) => ({ name, path: `/${name}`, modified: 0 }));
-  const whyNoModel = (name: string) => name === "style" ? "style.safetensors is a LoRA" : undefined;
-  const app = createApp(engine, { queue: new Queue({ capacity: 8 }), uploads, pictures, models, whyNoModel });
-  return {
-    app,
-    engine,
-    [Symbol.dispose]() {
-      pictures[Symbol.dispose]();
-      uploads[Symbol.dispose]();
-    },
-  };
+  return server;
 }
 
 Deno.test("a request that names a model gets that model's defaults, and its name in the picture", async () => {
@@ -43,15 +31,7 @@ Deno.test("a request that names a model gets that model's defaults, and its name
 
 Deno.test("a name that is a file's and no model's is refused with what the file is, on every surface, and not as one that is not there", async () => {
   using server = serve();
-  const send = (path: string, body?: unknown) =>
-    Promise.resolve(server.app.request(
-      path,
-      body === undefined ? {} : {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(body),
-      },
-    ));
+  const send = (path: string, body?: unknown) => server.send(body === undefined ? "GET" : "POST", path, body);
   const a1111 = { override_settings: { sd_model_checkpoint: "style.safetensors" } };
   const answers: [status: number, field: string, response: Response][] = [
     [400, "model", await send("/generate?prompt=x&model=style")],

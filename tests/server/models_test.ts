@@ -1,25 +1,15 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import type { ModelEntry } from "../../src/engine/locate.ts";
-import { PictureReader } from "../../src/image/read.ts";
-import { createApp } from "../../src/server/app.ts";
-import { Queue } from "../../src/server/queue.ts";
-import { UploadReader } from "../../src/server/upload.ts";
-import { FakeEngine, info } from "./fake_engine.ts";
+import { info } from "./fake_engine.ts";
+import { serve } from "./serve.ts";
 
 const entry = (name: string, modified: number): ModelEntry => ({ name, path: `/models/${name}`, modified });
 const model = (id: string, created: number) => ({ id, object: "model", created, owned_by: "local" });
 
 /** What an app with these models, and "tiny" loaded, answers. */
 async function ask(path: string, models: ModelEntry[], init?: RequestInit) {
-  const engine = new FakeEngine();
-  using pictures = new PictureReader();
-  const app = createApp(engine, {
-    queue: new Queue({ capacity: 1 }),
-    uploads: new UploadReader(),
-    pictures,
-    models: () => models,
-  });
-  const response = await app.request(path, init);
+  using server = serve({ models: () => models });
+  const response = await server.app.request(path, init);
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
@@ -60,9 +50,7 @@ Deno.test("GET /v1/models/NAME answers one model, or a 404 that names the models
 });
 
 Deno.test("without a list of its own the app lists the programme's models", async () => {
-  const engine = new FakeEngine();
-  using pictures = new PictureReader();
-  const app = createApp(engine, { queue: new Queue({ capacity: 1 }), uploads: new UploadReader(), pictures });
-  const { data } = await (await app.request("/v1/models")).json();
+  using server = serve();
+  const { data } = await (await server.send("GET", "/v1/models")).json();
   deepStrictEqual(data.map(({ id }: { id: string }) => id), ["tiny"]);
 });

@@ -7,40 +7,41 @@ import { MODEL_CACHE } from "../../parity/materialise.ts";
 import { exists } from "../../parity/oracle.ts";
 import { singleName, singleShape } from "./single_names.ts";
 
-const unet = {
-  _class_name: "UNet2DConditionModel",
-  sample_size: 64,
-  in_channels: 4,
-  out_channels: 4,
-  block_out_channels: [320, 640, 1280, 1280],
-  down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-  layers_per_block: 2,
-  cross_attention_dim: 768,
-  attention_head_dim: 8,
-};
-
-const vae = {
-  _class_name: "AutoencoderKL",
-  block_out_channels: [128, 256, 512, 512],
-  down_block_types: Array(4).fill("DownEncoderBlock2D"),
-  up_block_types: Array(4).fill("UpDecoderBlock2D"),
-  layers_per_block: 2,
-  latent_channels: 4,
-  sample_size: 512,
-  scaling_factor: 0.18215,
-};
-
-const textEncoder = {
-  architectures: ["CLIPTextModel"],
-  model_type: "clip_text_model",
-  vocab_size: 49408,
-  hidden_size: 768,
-  intermediate_size: 3072,
-  num_hidden_layers: 12,
-  num_attention_heads: 12,
-  max_position_embeddings: 77,
-  hidden_act: "quick_gelu",
+/** The config.json files of its networks. */
+export const configs = {
+  unet: {
+    _class_name: "UNet2DConditionModel",
+    sample_size: 64,
+    in_channels: 4,
+    out_channels: 4,
+    block_out_channels: [320, 640, 1280, 1280],
+    down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+    up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+    layers_per_block: 2,
+    cross_attention_dim: 768,
+    attention_head_dim: 8,
+  },
+  vae: {
+    _class_name: "AutoencoderKL",
+    block_out_channels: [128, 256, 512, 512],
+    down_block_types: Array(4).fill("DownEncoderBlock2D"),
+    up_block_types: Array(4).fill("UpDecoderBlock2D"),
+    layers_per_block: 2,
+    latent_channels: 4,
+    sample_size: 512,
+    scaling_factor: 0.18215,
+  },
+  textEncoder: {
+    architectures: ["CLIPTextModel"],
+    model_type: "clip_text_model",
+    vocab_size: 49408,
+    hidden_size: 768,
+    intermediate_size: 3072,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    max_position_embeddings: 77,
+    hidden_act: "quick_gelu",
+  },
 };
 
 const scheduler = {
@@ -58,9 +59,9 @@ const scheduler = {
 export function fullModel(cache = MODEL_CACHE): string {
   return hashedModel(
     [
-      { namespace: "sd15/text_encoder", config: textEncoder },
-      { namespace: "sd15/unet", config: unet },
-      { namespace: "sd15/vae", config: vae },
+      { namespace: "sd15/text_encoder", config: configs.textEncoder },
+      { namespace: "sd15/unet", config: configs.unet },
+      { namespace: "sd15/vae", config: configs.vae },
     ],
     {
       cache,
