@@ -175,7 +175,12 @@ export class UploadReader implements Disposable {
   }
 }
 
-/** The pieces of a body. @throws Refusal when the next one takes more than `idleMs` */
+/** A body breaks off with its connection and for no other reason, in the words of whatever read it. */
+function left(): never {
+  throw new DOMException("The client left in the middle of its body", "AbortError");
+}
+
+/** The pieces of a body. @throws Refusal when the next one takes more than `idleMs`; AbortError when its client is gone */
 async function* withDeadline(body: ReadableStream<Uint8Array<ArrayBuffer>> | null, idleMs: number) {
   if (!body) return;
   const reader = body.getReader();
@@ -187,7 +192,7 @@ async function* withDeadline(body: ReadableStream<Uint8Array<ArrayBuffer>> | nul
   try {
     while (true) {
       timer = setTimeout(() => refuse(new Refusal("upload_too_slow", message, { connection: "close" })), idleMs);
-      const { done, value } = await Promise.race([reader.read(), late]);
+      const { done, value } = await Promise.race([reader.read().catch(left), late]);
       clearTimeout(timer);
       if (done) return;
       yield value;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeBase64 } from "@std/encoding";
-import { errorResponse } from "../../src/server/errors.ts";
+import { errorResponse, isUnexpected } from "../../src/server/errors.ts";
 import { UploadReader } from "../../src/server/upload.ts";
 
 function post(body: BodyInit, type: string): Request {
@@ -129,6 +129,20 @@ Deno.test("a client that stops in the middle of its body is refused with 408 onc
     return true;
   });
   assert.deepEqual([cancelled, uploads.heldBytes], [true, 0]);
+});
+
+Deno.test("a body that breaks off is its client's leaving, and no fault of the server's", async () => {
+  using uploads = new UploadReader();
+  const pull = (controller: ReadableStreamDefaultController<Uint8Array>) =>
+    uploads.heldBytes === 0
+      ? controller.enqueue(new Uint8Array(100))
+      : controller.error(new Deno.errors.BadResource("Cannot read request body as underlying resource unavailable"));
+  const request = post(new ReadableStream({ pull }, { highWaterMark: 0 }), "application/json");
+  await assert.rejects(uploads.read(request), (error: Error) => {
+    assert.deepEqual([errorResponse(error).status, isUnexpected(error)], [499, false]);
+    return true;
+  });
+  assert.equal(uploads.heldBytes, 0);
 });
 
 Deno.test("bodies that together are over the limit are refused with 503 until earlier ones are done with", async () => {
