@@ -157,17 +157,13 @@ export function createApp(
   const loaded = () => "info" in engine.status ? engine.status.info.model.name : undefined;
   app.route("/v1/models", modelRoutes({ list: () => models(), loaded, why: options.whyNoModel }));
 
-  for (const path of ["/health", "/health/live", "/health/ready", "/metrics"]) {
-    app.all(path, (c) => {
-      throw notAllowed(c.req.path, c.req.method, "GET, HEAD");
-    });
-  }
   app.notFound((c) => {
-    const message = `There is nothing at ${
-      c.req.path.slice(0, 80)
-    }, /generate, /v1/jobs, /v1/models, /health, /metrics and /docs would do`;
-    c.error = new Refusal("not_found", message);
-    return errorResponse(c.error, shapeOf(c.req.path));
+    const { path, method } = c.req, allowed = methodsAt(app, path);
+    const others = "/generate, /v1/jobs, /v1/models, /health, /metrics and /docs";
+    c.error = allowed.length > 0
+      ? notAllowed(path, method, allowed.join(", "))
+      : new Refusal("not_found", `There is nothing at ${path.slice(0, 80)}, ${others} would do`);
+    return errorResponse(c.error, shapeOf(path));
   });
   app.onError((error, c) => {
     if (isUnexpected(error) && !c.req.raw.signal.aborted) {
@@ -176,6 +172,13 @@ export function createApp(
     return errorResponse(error, shapeOf(c.req.path));
   });
   return app;
+}
+
+/** The methods that a path takes: those whose routes match it, but for middleware, whose patterns end in a star. */
+function methodsAt(app: Hono<Env>, path: string): string[] {
+  const takes = (method: string) =>
+    app.router.match(method, path)[0].some(([[, { path: pattern }]]) => !pattern.endsWith("*"));
+  return ["GET", "POST", "DELETE"].filter(takes).flatMap((method) => method === "GET" ? ["GET", "HEAD"] : method);
 }
 
 /** How the clients that ask at a path expect errors. */

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { samplerLabel, samplerNames, schedulerLabel, schedulerNames } from "../samplers/names.ts";
 import { formats, mediaTypes } from "./delivery.ts";
 import { requestProperties } from "./docs/schemas.ts";
-import { type Env, infoOf, notAllowed, type Surface } from "./surface.ts";
+import { type Env, infoOf, type Surface } from "./surface.ts";
 
 /** The route; `?model=` asks of another model than the one in use. */
 export function capabilityRoutes(surface: Pick<Surface, "engine" | "models" | "whyNoModel">): Hono<Env> {
@@ -23,9 +23,6 @@ export function capabilityRoutes(surface: Pick<Surface, "engine" | "models" | "w
       formats: formats.map((name) => ({ name, type: mediaTypes[name] })),
       fields: requestProperties(info),
     });
-  });
-  app.all("/", (c) => {
-    throw notAllowed(c.req.path, c.req.method, "GET, HEAD");
   });
   return app;
 }

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { answerWith } from "./answer/mod.ts";
 import { fileFormats, formatOf } from "./delivery.ts";
 import { idempotencyOf } from "./order.ts";
-import { type Env, handIn, notAllowed, readyInfo, type Surface } from "./surface.ts";
+import { type Env, handIn, readyInfo, type Surface } from "./surface.ts";
 import { Translation, Wire } from "./translate.ts";
 
 /** Native fields by the parameters that stand for them. */
@@ -25,11 +25,6 @@ export function huggingFaceRoutes(surface: Surface): Hono<Env> {
   app.post("/hf", (c) => make(c));
   // A model's name there may have its owner's in front.
   app.post("/models/:name{.+}", (c) => make(c, c.req.param("name")));
-  for (const path of ["/hf", "/models/:name{.+}"]) {
-    app.all(path, (c) => {
-      throw notAllowed(c.req.path, c.req.method, "POST");
-    });
-  }
   return app;
 
   async function make(c: Context<Env>, model?: string): Promise<Response> {

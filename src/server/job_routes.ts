@@ -9,7 +9,7 @@ import { errorBody } from "./errors.ts";
 import { expired, type Job } from "./job.ts";
 import { readRequest } from "./order.ts";
 import { Refusal } from "./refusal.ts";
-import { type Env, handIn, notAllowed, readyInfo, type Surface } from "./surface.ts";
+import { type Env, handIn, readyInfo, type Surface } from "./surface.ts";
 
 /** The routes below `/v1/jobs`. */
 export function jobRoutes(surface: Surface): Hono<Env> {
@@ -56,11 +56,6 @@ export function jobRoutes(surface: Surface): Hono<Env> {
 
   app.delete("/:id", (c) => c.json(viewOf(jobs.cancel(c.req.param("id"), c.get("owner"))), 202));
 
-  for (const [path, allow] of [["/", "POST"], ["/:id", "GET, HEAD, DELETE"], ["/:id/*", "GET, HEAD"]]) {
-    app.all(path, (c) => {
-      throw notAllowed(c.req.path, c.req.method, allow);
-    });
-  }
   return app;
 }
 

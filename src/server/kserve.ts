@@ -11,7 +11,7 @@ import type { Job } from "./job.ts";
 import { idempotencyOf } from "./order.ts";
 import { Refusal } from "./refusal.ts";
 import { readTensors, type Tensor, writeBytes } from "./tensors.ts";
-import { type Env, handIn, infoOf, notAllowed, readyInfo, type Surface } from "./surface.ts";
+import { type Env, handIn, infoOf, readyInfo, type Surface } from "./surface.ts";
 import { Translation } from "./translate.ts";
 
 /** The inputs, each one value and called as the native field is. */
@@ -54,9 +54,6 @@ export function kserveRoutes(surface: Surface): Hono<Env> {
     });
     app.post(`${base}/infer`, infer);
   }
-  app.all("/models/:model/infer", (c) => {
-    throw notAllowed(c.req.path, c.req.method, "POST");
-  });
   return app;
 
   /** The engine's facts with those of the model that a path names. @throws Refusal or EngineError */

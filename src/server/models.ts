@@ -42,11 +42,5 @@ export function modelRoutes({ list, loaded, why = () => undefined }: ModelRoutes
     const what = reason === undefined ? `, one of these would do: ${names}` : `: ${reason}`;
     throw new Refusal("model_not_found", `There is no model ${JSON.stringify(id.slice(0, 80))}${what}`);
   });
-  for (const path of ["/", "/:id"]) {
-    app.all(path, (c) => {
-      const message = `${c.req.path.slice(0, 80)} does not take ${c.req.method}, GET, HEAD would do`;
-      throw new Refusal("method_not_allowed", message, { allow: "GET, HEAD" });
-    });
-  }
   return app;
 }

@@ -9,7 +9,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
 import { Refusal } from "../refusal.ts";
-import { type Env, handIn, notAllowed, readyInfo, type Surface } from "../surface.ts";
+import { type Env, handIn, readyInfo, type Surface } from "../surface.ts";
 import { Translation, Wire } from "../translate.ts";
 import {
   deviceMemory,
@@ -146,11 +146,6 @@ export function a1111Routes(surface: Surface): Hono<Env> {
     return c.json({ html_info: "", image: encodeBase64(file as Uint8Array<ArrayBuffer>) });
   });
 
-  app.all("/*", (c) => {
-    const known = app.routes.filter(({ path, method }) => path === c.req.path.slice(9) && method !== "ALL");
-    if (known.length > 0) throw notAllowed(c.req.path, c.req.method, known.map(({ method }) => method).join(", "));
-    throw new Refusal("not_found", "Not Found");
-  });
   return app;
 
   function activeJobs(c: Context<Env>): Job[] {

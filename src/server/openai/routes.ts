@@ -6,7 +6,7 @@ import { jobHeaders } from "../answer/headers.ts";
 import { fileOf, unbuffered } from "../answer/mod.ts";
 import type { Job } from "../job.ts";
 import { idempotencyOf } from "../order.ts";
-import { type Env, handIn, notAllowed, readyInfo, type Surface } from "../surface.ts";
+import { type Env, handIn, readyInfo, type Surface } from "../surface.ts";
 import { Wire } from "../translate.ts";
 import { FileAddresses } from "./files.ts";
 import { streamImages } from "./stream.ts";
@@ -20,9 +20,6 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
 
   for (const endpoint of ["generations", "edits", "variations"] as const) {
     images.post(`/${endpoint}`, (c) => make(c, endpoint));
-    images.all(`/${endpoint}`, (c) => {
-      throw notAllowed(c.req.path, c.req.method, "POST");
-    });
   }
 
   async function make(c: Context<Env>, endpoint: Endpoint): Promise<Response> {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { matches } from "../etag.ts";
-import { type Env, notAllowed } from "../surface.ts";
+import type { Env } from "../surface.ts";
 
 const types: Record<string, string> = {
   html: "text/html; charset=utf-8",
@@ -56,9 +56,6 @@ export function pageRoutes(): Hono<Env> {
     app.get(path, (c) => {
       const kept = matches(c.req.header("if-none-match"), etag);
       return kept ? c.body(null, 304, headers) : c.body(text, 200, headers);
-    });
-    app.all(path, (c) => {
-      throw notAllowed(path, c.req.method, "GET, HEAD");
     });
   }
   return app;
