@@ -6,6 +6,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { Wire } from "./wire.mjs";
 
 const [folder, browser, executablePath, url, closedUrl] = process.argv.slice(2);
 const require = createRequire(`${folder}/`);
@@ -18,8 +19,9 @@ const page = await driven.newPage();
 await page.setViewport({ width: 1280, height: 900 });
 page.setDefaultTimeout(60_000);
 const complaints = [];
-// That a request was refused with 4xx is written to Chromium's console too; the page tells it in its own words.
-const isRefusal = (text) => /Failed to load resource: the server responded with a status of 4\d\d/.test(text);
+// That a request was refused, or not answered, is written to Chromium's console too; the page tells it in its own words.
+const isRefusal = (text) =>
+  /Failed to load resource: (the server responded with a status of [45]\d\d|net::ERR_)/.test(text);
 page.on("console", (message) => {
   if (["error", "warn"].includes(message.type()) && !isRefusal(message.text())) complaints.push(message.text());
 });
@@ -44,6 +46,15 @@ const counted = (wanted) =>
 const ready = () => page.waitForFunction(() => !document.querySelector("#make").disabled);
 const press = async (key, times = 1) => {
   for (let i = 0; i < times; i++) await page.keyboard.press(key);
+};
+const queued = async () => (await (await fetch(`${url}/health/ready`)).json()).queue.length;
+const failed = async (sentence) => {
+  await page.waitForFunction((wanted) => document.querySelector("#failure").textContent === wanted, {}, sentence);
+  const isSeen = await page.$eval("#failure", (failure) => {
+    const { left, right, top, bottom } = failure.getBoundingClientRect(), centre = (left + right) / 2;
+    return [top + 1, bottom - 1].every((y) => document.elementFromPoint(centre, y) === failure);
+  });
+  assert.ok(isSeen, `in view and not covered: ${sentence}`);
 };
 const inUse = () => page.evaluate(() => document.activeElement.id);
 /** The samples of a picture that the page shows, as it draws them. */
@@ -119,8 +130,9 @@ await page.click("#make");
 await told(/^Step \d+ of 150/);
 await page.click("#cancel");
 await told(/^Cancelled$/);
+assert.equal(await inUse(), "make", "the focus is not lost with the button that was pressed");
 for (let held = 1; held > 0;) {
-  held = (await (await fetch(`${url}/health/ready`)).json()).queue.length;
+  held = await queued();
   await new Promise((resolve) => setTimeout(resolve, 50));
 }
 assert.equal(await count(), 1);
@@ -247,6 +259,9 @@ done("after a reload the gallery is there, and its parameters give the same pict
 
 await page.click("#pictures button");
 await page.click("#delete");
+assert.equal(await text("#delete"), "Delete for good?");
+assert.equal(await count(), 4, "once is not enough");
+await page.click("#delete");
 await counted(3);
 await page.reload();
 await ready();
@@ -306,6 +321,57 @@ await ready();
 assert.equal(await page.$("#key-dialog[open]"), null);
 done("a key is asked for once, and kept for the tab");
 
+const wire = await Wire.to(url);
+await page.goto(wire.url);
+await ready();
+await page.type("#prompt", "a red circle on a blue background");
+await set("#steps", "150");
+await page.click("#make");
+await told(/^Step \d+ of 150/);
+await page.setViewport({ width: 390, height: 700 });
+await page.$eval("#stage", (stage) => stage.scrollIntoView());
+await wire.cut();
+await failed("The connection to the server broke before the picture was done, making it again would do");
+assert.equal(await page.$("#running:not([hidden])"), null);
+await page.waitForFunction(() => document.querySelector("#queue").textContent === "The server does not answer");
+await shoot("broken");
+await page.setViewport({ width: 390, height: 700 });
+await page.click("#make");
+await failed("The server does not answer; is it running?");
+await wire.mend();
+await set("#steps", "4");
+await page.click("#make");
+await counted(1);
+await told(/^Done/);
+assert.equal(await page.$eval("#failure", ({ hidden }) => hidden), true);
+await page.setViewport({ width: 1280, height: 900 });
+done("a connection that breaks is told, and the next picture is made once there is another");
+
+wire.refused = { path: "/v1/capabilities", status: 502 };
+await page.reload();
+await failed("The server answered 502");
+assert.ok(await page.$eval("#make", ({ disabled }) => disabled));
+wire.refused = undefined;
+await ready();
+assert.equal(await page.$eval("#failure", ({ hidden }) => hidden), true);
+done("a proxy's own refusals while the server starts are waited out");
+
+await page.type("#prompt", "a red circle");
+await set("#steps", "150");
+await page.click("#make");
+await told(/^Step \d+ of 150/);
+const warned = new Promise((resolve) => page.once("dialog", resolve));
+const reloading = page.reload();
+const warning = await warned;
+assert.equal(warning.type(), "beforeunload");
+await warning.accept();
+await reloading;
+await ready();
+while (await queued() > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+await counted(1);
+done("leaving while a picture is made is asked about, and gives it up");
+
 assert.deepEqual(complaints, []);
 done("nothing in the console");
 await driven.close();
+await wire.cut();

@@ -13,6 +13,13 @@ export class ServerError extends Error {
   }
 }
 
+/** An answer that ended too early, for which browsers' own words are "network error" and the like. */
+export class BrokenOff extends ServerError {
+  constructor() {
+    super({ message: "The connection to the server broke before the picture was done, making it again would do" });
+  }
+}
+
 /**
  * Asks the server, with a key where it wants one: `askKey` is given what was wrong with the last one. Credentials are left
  * out so that no browser opens a window of its own for the key.
@@ -42,7 +49,10 @@ export async function* linesOf(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     while (true) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch((error) => {
+        if (error.name === "AbortError") throw error;
+        throw new BrokenOff();
+      });
       if (done) return;
       const lines = (rest + value).split("\n");
       rest = lines.pop();

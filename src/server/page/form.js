@@ -73,6 +73,7 @@ export function showError({ message, field }) {
   if (!control) {
     failure.textContent = message;
     failure.hidden = false;
+    failure.scrollIntoView({ block: "nearest" }); // on a phone the picture is in view, and the form above it
     return;
   }
   const note = document.createElement("p");
@@ -83,6 +84,9 @@ export function showError({ message, field }) {
   (control.closest(".field") ?? control).after(note);
   control.focus();
 }
+
+/** Whether an error's sentence stands below the form already. */
+export const isShown = ({ message }) => !failure.hidden && failure.textContent === message;
 
 export function clearErrors() {
   failure.hidden = true;

@@ -4,6 +4,7 @@ import { forget, keep, older } from "./store.js";
 
 const list = document.querySelector("#pictures"), none = document.querySelector("#gallery-empty");
 const more = document.querySelector("#older"), viewer = document.querySelector("#viewer");
+const remover = document.querySelector("#delete");
 const pageSize = 48;
 
 /** What parameters are called; those that are not here keep their names. */
@@ -22,8 +23,12 @@ export async function openGallery({ reuse, reuseSeed, restart }) {
   act("#reuse", reuse);
   act("#reuse-seed", reuseSeed);
   act("#restart", restart);
-  act("#delete", remove);
   act("#close");
+  remover.addEventListener("click", () => {
+    if (!isAsked()) return askToDelete(true);
+    viewer.close();
+    remove(viewed);
+  });
   viewer.addEventListener("click", (event) => {
     if (event.target === viewer) viewer.close();
   });
@@ -60,11 +65,19 @@ function thumbnail(picture) {
   return item;
 }
 
+/** A picture that is deleted is gone for good: the button asks once more. */
+const isAsked = () => remover.classList.contains("asked");
+function askToDelete(on) {
+  remover.classList.toggle("asked", on);
+  remover.textContent = on ? "Delete for good?" : "Delete";
+}
+
 /** The picture in the dialog. */
 let viewed, viewedItem;
 
 function view(picture, item) {
   [viewed, viewedItem] = [picture, item];
+  askToDelete(false);
   const { fields, made } = picture, url = item.querySelector("img").src;
   Object.assign(document.querySelector("#viewed"), { src: url, alt: fields.prompt || "No prompt" });
   const name = `${fields.prompt.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60) || "picture"}-${fields.seed}.png`;

@@ -1,6 +1,6 @@
 /** The page: a form, the picture in the making, and the gallery, put together. */
-import { ask, linesOf, ServerError } from "./api.js";
-import { clearErrors, describe, restore, showError, values } from "./form.js";
+import { ask, BrokenOff, linesOf, ServerError } from "./api.js";
+import { clearErrors, describe, isShown, restore, showError, values } from "./form.js";
 import { add, openGallery } from "./gallery.js";
 import { listenForPictures, startFiles, startFrom } from "./picture.js";
 import { follow, show, tell, working } from "./progress.js";
@@ -28,9 +28,12 @@ form.addEventListener("submit", (event) => {
 form.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
+addEventListener("beforeunload", (event) => {
+  if (running) event.preventDefault(); // leaving gives the picture up
+});
 learn();
 
-/** Brings what the server can do into the form; a server that is still loading is asked again. */
+/** Brings what the server can do into the form; one that is loading, stopping or not there is asked again. */
 async function learn({ model, fresh } = {}) {
   try {
     const query = model === undefined ? "" : `?model=${encodeURIComponent(model)}`;
@@ -40,8 +43,9 @@ async function learn({ model, fresh } = {}) {
     clearErrors();
     document.querySelector("#make").disabled = false;
   } catch (error) {
-    showError(error);
-    if (error.code === "not_ready" || error.status === 0) setTimeout(learn, 2000, { model, fresh });
+    if (!isShown(error)) showError(error); // once: it is read aloud each time
+    const mayPass = error.status === 0 || error.status === 429 || error.status >= 500; // a proxy has codes of its own
+    if (mayPass) setTimeout(learn, 2000, { model, fresh });
   }
 }
 
@@ -90,6 +94,6 @@ async function made(fields, files, signal) {
     if (event.type === "image") image = event;
     showEvent(event);
   }
-  if (!image) throw new ServerError({ message: "The server broke off before the picture was done" });
+  if (!image) throw new BrokenOff();
   return image;
 }

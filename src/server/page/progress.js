@@ -3,15 +3,18 @@ const frame = document.querySelector("#picture"), bar = document.querySelector("
 const empty = document.querySelector("#empty");
 const news = document.querySelector("#news"), running = document.querySelector("#running");
 const make = document.querySelector("#make");
+/** Whether this person has asked for pages that do not move. */
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Shows that a picture is being made, or that none is. */
 export function working(on) {
+  if (!on && running.contains(document.activeElement)) make.focus(); // what is hidden loses the focus to nowhere
   running.hidden = !on;
   make.setAttribute("aria-disabled", on); // not disabled: it keeps the focus
   if (on) {
     bar.removeAttribute("value");
     tell("Sending…");
-    document.querySelector("#stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
+    document.querySelector("#stage").scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
   }
 }
 

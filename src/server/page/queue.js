@@ -15,7 +15,7 @@ export function watchQueue() {
 
 async function state() {
   try {
-    const response = await fetch("/health", { credentials: "omit" });
+    const response = await fetch("/health", { credentials: "omit", signal: AbortSignal.timeout(everyMs) });
     const { live, status, model, adapter, queue, error } = await response.json();
     if (!live || status === "failed") return `The server cannot make pictures: ${error}`;
     if (status === "loading") return "The model is loading…";
