@@ -164,8 +164,10 @@ Deno.test("interrupt ends the job that runs, or the one named, with an answer wi
   await server.send("POST", `${api}/interrupt?id=b`);
   assert.deepEqual((await (await answers[1]).json()).images, []);
   assert.equal(second.signal.aborted, false);
-  await server.send("POST", `${api}/interrupt`);
-  assert.equal(second.signal.aborted, true);
+  for (let i = 0; i < 2; i++) { // as an impatient client does
+    assert.deepEqual(await (await server.send("POST", `${api}/interrupt`)).json(), {});
+    assert.equal(second.signal.aborted, true);
+  }
   second.cancelled();
   const { images, info } = await (await answers[0]).json();
   assert.deepEqual([images, JSON.parse(info).infotexts], [[], []]);

@@ -79,7 +79,8 @@ export function a1111Routes(surface: Surface): Hono<Env> {
   });
   app.post("/interrupt", (c) => {
     const asked = c.req.query("id");
-    const job = activeJobs(c).find((job) => asked === undefined ? job.status === "running" : isNamed(job, asked));
+    const job = activeJobs(c).filter(({ signal }) => !signal.aborted)
+      .find((job) => asked === undefined ? job.status === "running" : isNamed(job, asked));
     if (job) jobs.cancel(job.id, c.get("owner"));
     return c.json({});
   });
