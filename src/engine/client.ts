@@ -3,75 +3,31 @@
  * that fails, whose device is lost or hangs, is followed by another, which takes its jobs over.
  */
 import { prepareDrivers } from "../gpu/drivers.ts";
+import type { Engine, EngineOptions, EngineStatus } from "./contract.ts";
 import { EngineError, errorOf, type Fault } from "./engine_error.ts";
 import { lowerFirst } from "./fields.ts";
-import type { EngineInfo, FromWorker, JobEvent, MemoryReport, ModelInfo, StartOptions, ToWorker } from "./protocol.ts";
+import type {
+  EngineFailure,
+  EngineInfo,
+  FromWorker,
+  JobEvent,
+  MemoryReport,
+  ModelInfo,
+  StartOptions,
+  ToWorker,
+} from "./protocol.ts";
 import { JobList } from "./job_list.ts";
-import { type JobProgress, JobStream } from "./job_stream.ts";
+import { type GivenJob, type JobProgress, JobStream } from "./job_stream.ts";
 import { Questions } from "./questions.ts";
 import { type FaultCounts, noFaults, Recovery } from "./recovery.ts";
 import type { GenerateRequest } from "./request.ts";
 import type { EngineJob } from "./together.ts";
 import { Pace, Watchdog } from "./watchdog.ts";
 
+export type { Engine, EngineOptions, EngineStatus } from "./contract.ts";
 export { EngineError } from "./engine_error.ts";
 export type { FaultCounts } from "./recovery.ts";
-export type { JobProgress } from "./job_stream.ts";
-
-/** What the engine is doing: `failed` is final, its jobs have failed and new ones will. */
-export type EngineStatus =
-  | { state: "loading" }
-  | { state: "ready"; info: EngineInfo }
-  /** Its device or Worker failed and another one starts: jobs are taken and wait for it. */
-  | { state: "recovering"; info: EngineInfo; error: EngineError }
-  | { state: "failed"; error: EngineError };
-
-export interface Engine {
-  /** Resolves once pictures can be made; rejects with an EngineError when the model or a device cannot be had. */
-  readonly ready: Promise<EngineInfo>;
-  readonly status: EngineStatus;
-  /** What device memory is used for, as of the last change; undefined until the engine is ready. */
-  readonly memory: MemoryReport | undefined;
-  readonly faults: Readonly<FaultCounts>;
-  /**
-   * What requests for a model depend on: its defaults and limits. The engine looks at a model once; while it makes a
-   * picture that may take as long as a step. Rejects with an EngineError where there is no such model.
-   */
-  describe(model: string): Promise<ModelInfo>;
-  /** Gives all device memory back, after the job that runs; the next one brings back what it needs. */
-  unload(): Promise<void>;
-  /** Brings a model's weights to the device, after the job that runs. Rejects with an EngineError where it cannot. */
-  load(model?: string): Promise<void>;
-  /**
-   * Runs one job and yields its events as they come, whether or not they are read. A job that was running when the
-   * device or the Worker failed is begun again, once; its stream goes on where it was. Fails with an EngineError, or with
-   * the signal's reason once the engine has given the job up; cancelling the stream gives it up as well.
-   */
-  generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress>;
-  /**
-   * Runs several jobs of one picture each, which differ in prompts, seeds and previews alone, in batches: the stream of each, as
-   * {@link generate} gives it. After a failure of the device or the Worker each is begun again on its own.
-   */
-  generateTogether(jobs: readonly EngineJob[]): ReadableStream<JobProgress>[];
-  /** Ends the Worker and with it the device; jobs still running fail. */
-  close(): void;
-}
-
-export interface EngineOptions extends StartOptions {
-  /** Takes what the engine has to tell whoever runs it, a line at a time. */
-  log?: (line: string) => void;
-  /**
-   * Milliseconds that the GPU may take without news of a job before it counts as hung, or ten of the slowest step's where
-   * that is longer; Infinity waits for ever.
-   */
-  gpuTimeout?: number;
-  /** Milliseconds before a second start in a row: see {@link Recovery}. */
-  backoffMs?: number;
-  /** Hears that an engine which was ready has failed for good. */
-  gaveUp?: (error: EngineError) => void;
-  /** The Worker's module: another one that speaks the same protocol. */
-  module?: URL;
-}
+export type { GivenJob, JobProgress } from "./job_stream.ts";
 
 /** What loading a model and driving a GPU need: files are read and mapped; graphics drivers ask nobody. */
 const permissions: Deno.PermissionOptionsObject = {
@@ -107,6 +63,8 @@ class WorkerEngine implements Engine {
   readonly #asked = new Questions<ModelInfo>();
   readonly #moves = new Questions<void>();
   readonly #faults: FaultCounts = { ...noFaults };
+  /** Runs for which there was not enough memory, however many of their jobs it failed. */
+  readonly #full = new WeakSet<readonly JobStream[]>();
   readonly #recovery: Recovery;
   readonly #pace: Pace;
   readonly #watchdog = new Watchdog((ms) => {
@@ -175,10 +133,10 @@ class WorkerEngine implements Engine {
   }
 
   generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress> {
-    return this.generateTogether([{ id, request, signal }])[0];
+    return this.generateTogether([{ id, request, signal }])[0].events;
   }
 
-  generateTogether(jobs: readonly EngineJob[]): ReadableStream<JobProgress>[] {
+  generateTogether(jobs: readonly EngineJob[]): GivenJob[] {
     const streams = jobs.map(({ id, request, signal }) => {
       return new JobStream(id, request, signal, (job) => this.#giveUp(job));
     });
@@ -190,7 +148,7 @@ class WorkerEngine implements Engine {
     }
     if (run.length > 0) this.#hand(run);
     this.#watch();
-    return streams.map(({ readable }) => readable);
+    return streams;
   }
 
   close(): void {
@@ -270,10 +228,13 @@ class WorkerEngine implements Engine {
     if (!job) return;
     switch (event.type) {
       case "again":
-        if (event.error.code === "out_of_memory" && job === this.#jobs.running[0]) this.#faults.out_of_memory++;
-        this.#faults.retries++;
-        this.#log(`${event.error.message}; job ${job.id} is begun again`);
-        return;
+        return this.#retried(job, event.error);
+      case "parted":
+        this.#retried(job, event.error);
+        return job.isWanted ? this.#hand([job]) : this.#end(job, job.signal.reason);
+      case "deferred":
+        this.#jobs.remove(job);
+        return job.defer();
       case "cancelled":
         return this.#end(job, job.signal.reason);
       case "failed":
@@ -285,6 +246,13 @@ class WorkerEngine implements Engine {
         this.#recovery.succeeded();
         this.#end(job);
     }
+  }
+
+  #retried(job: JobStream, { code, message }: EngineFailure): void {
+    if (code === "out_of_memory" && !this.#full.has(job.run)) this.#faults.out_of_memory++;
+    this.#full.add(job.run);
+    this.#faults.retries++;
+    this.#log(`${message}; job ${job.id} is begun again`);
   }
 
   /** The Worker has started: it is given all that was asked meanwhile. */

@@ -4,10 +4,11 @@ import type { JobStream } from "./job_stream.ts";
 export class JobList {
   readonly #jobs = new Map<string, JobStream>();
 
-  /** Adds jobs that the Worker is given at once. */
+  /** Adds jobs that the Worker is given at once, behind all others. */
   add(run: readonly JobStream[]): void {
     for (const job of run) {
       job.run = run;
+      this.#jobs.delete(job.id);
       this.#jobs.set(job.id, job);
     }
   }

@@ -3,14 +3,23 @@ import type { JobEvent } from "./protocol.ts";
 import type { GenerateRequest } from "./request.ts";
 
 /** What happens to a job that does not fail: started, step…, rows…, done. */
-export type JobProgress = Exclude<JobEvent, { type: "again" | "cancelled" | "failed" }>;
+export type JobProgress = Exclude<JobEvent, { type: "again" | "deferred" | "parted" | "cancelled" | "failed" }>;
 
-export class JobStream {
-  readonly readable: ReadableStream<JobProgress>;
+/** A job that was given to the engine. */
+export interface GivenJob {
+  events: ReadableStream<JobProgress>;
+  /** Whether it began, or ended: where others began without it, there are no events, and it is to be given again. */
+  begun: Promise<boolean>;
+}
+
+export class JobStream implements GivenJob {
+  readonly events: ReadableStream<JobProgress>;
+  readonly begun: Promise<boolean>;
   /** Whether it was running when a device or a Worker failed. */
   interrupted = false;
   /** Those that are handed to the Worker at once, this one among them. */
   run: readonly JobStream[] = [this];
+  readonly #begin: (begun: boolean) => void;
   #controller!: ReadableStreamDefaultController<JobProgress>;
   /** Whether the reader cancelled the stream. */
   #left = false;
@@ -30,7 +39,8 @@ export class JobStream {
     gaveUp: (job: JobStream) => void,
   ) {
     this.#gaveUp = () => gaveUp(this);
-    this.readable = new ReadableStream({
+    ({ promise: this.begun, resolve: this.#begin } = Promise.withResolvers());
+    this.events = new ReadableStream({
       start: (controller) => void (this.#controller = controller),
       cancel: () => {
         this.#left = true;
@@ -47,15 +57,23 @@ export class JobStream {
 
   /** Passes an event on, unless it was told before: the seed is fixed, so what is made anew is the same. */
   tell(event: JobProgress): void {
+    this.#begin(true);
     if (this.#advance(event) && !this.#left) this.#controller.enqueue(event);
   }
 
   /** Ends the stream, with an error where there is one. */
   end(error?: unknown): void {
+    this.#begin(true);
     this.signal.removeEventListener("abort", this.#gaveUp);
     if (this.#left) return;
     if (error === undefined) this.#controller.close();
     else this.#controller.error(error);
+  }
+
+  /** Ends the stream of a job that has not begun. */
+  defer(): void {
+    this.#begin(false);
+    this.end();
   }
 
   #advance(event: JobProgress): boolean {

@@ -105,7 +105,7 @@ export interface StartOptions {
 export type ToWorker =
   | { type: "start"; options: StartOptions }
   | { type: "describe"; id: string; model: string }
-  /** One job, or several that are to share batches. */
+  /** One job, or several that are to share a batch. */
   | { type: "generate"; jobs: { id: string; request: GenerateRequest }[] }
   | { type: "cancel"; id: string }
   /** After the jobs that were given before: gives all device memory back. */
@@ -115,7 +115,7 @@ export type ToWorker =
 
 /**
  * What happens to one job, in this order: started, then for each batch of its pictures step… with preview… among them and
- * each picture's rows…, and done; or cancelled or failed at any point. Pictures come by their numbers from 0. Stages are told
+ * each picture's rows…, and done; or cancelled or failed at any point, or deferred before all others. Pictures come by their numbers from 0. Stages are told
  * when they are over and nothing waits for the GPU: those before the first rows before them.
  */
 export type JobEvent =
@@ -140,8 +140,12 @@ export type JobEvent =
   /** Milliseconds by stage: text, encode, denoise, decode, and so on; of what the GPU took in a batch the job's share. */
   | { type: "stage"; id: string } & StageTime
   | { type: "done"; id: string; timing: Record<string, number> }
-  /** It failed for want of memory, or in a batch with others: it is begun again, alone, and all its events come anew. */
+  /** It failed for want of memory and is begun again: all its events come anew. */
   | { type: "again"; id: string; error: EngineFailure }
+  /** It shares no batch with the first of those that it was given with, and nothing was done for it: it is to be given again. */
+  | { type: "deferred"; id: string }
+  /** It failed in a batch with others: it is to be given again, alone, and all its events come anew. */
+  | { type: "parted"; id: string; error: EngineFailure }
   | { type: "cancelled"; id: string }
   | { type: "failed"; id: string; error: EngineFailure };
 

@@ -157,40 +157,43 @@ export class ServedModel implements Disposable {
   }
 
   /**
-   * Makes the pictures of several jobs, each of one, that differ in prompts, seeds and previews alone: in batches of those whose
-   * prompts are of one length and composed alike, as large as memory lets them be. One that is refused fails alone.
+   * Makes the pictures of several jobs, each of one, that differ in prompts, seeds and previews alone, in one batch: the first's
+   * and those whose prompts are as long and composed alike, as many as memory lets it be. The others are deferred. One that is
+   * refused fails alone.
    */
-  async *together(jobs: readonly EngineJob[]): AsyncGenerator<JobEvent> {
-    const ready: (Prepared & { job: EngineJob })[] = [];
-    for (const job of jobs) {
-      try {
-        ready.push({ job, ...this.#prepare(job.request) });
-      } catch (error) {
-        if (!(error instanceof RefusedError)) throw error;
-        yield { type: "failed", id: job.id, error: failureOf(error) };
-      }
-    }
-    for (const alike of Map.groupBy(ready, ({ passes: [{ prompts }] }) => shapeOf(prompts)).values()) {
-      while (alike.length > 0) {
-        const images = this.#verdicts.together(alike.length, alike[0].passes);
-        yield* this.#runBatch(alike.splice(0, images));
-      }
-    }
-  }
-
-  async *#runBatch(batch: (Prepared & { job: EngineJob })[]): AsyncGenerator<JobEvent> {
-    for (const { job: { id, signal } } of batch) if (signal.aborted) yield { type: "cancelled", id };
-    const wanted = batch.filter(({ job }) => !job.signal.aborted), jobs = wanted.map(({ job }) => job);
-    if (jobs.length === 0) return;
-    for (const { job: { id }, truncatedTokens } of wanted) yield { type: "started", id, truncatedTokens };
+  async *together(given: readonly EngineJob[]): AsyncGenerator<JobEvent> {
+    const ready = yield* this.#prepareEach(given);
+    if (ready.length === 0) return;
+    const [first] = ready, shape = ({ passes: [{ prompts }] }: Prepared) => shapeOf(prompts);
+    const alike = ready.filter((one) => shape(one) === shape(first));
+    const batch = alike.slice(0, this.#verdicts.together(alike.length, first.passes));
+    for (const one of ready) if (!batch.includes(one)) yield { type: "deferred", id: one.job.id };
+    for (const { job: { id }, truncatedTokens } of batch) yield { type: "started", id, truncatedTokens };
     this.pipeline.begin();
-    const pictures = wanted.map((one) => {
+    const pictures = batch.map((one) => {
       const { request: { previews = 0 }, signal } = one.job;
       return { ...one, picture: one.job.request, previews, isWanted: () => !signal.aborted };
     });
+    const jobs = batch.map(({ job }) => job);
     const events = this.#makeBatch(pictures, whenAll(jobs.map(({ signal }) => signal)));
     const timing = () => ({ ...this.pipeline.stages.sums });
-    yield* eventsOfJobs(events, jobs, { steps: stepsOf(wanted[0].trajectories), timing });
+    yield* eventsOfJobs(events, jobs, { steps: stepsOf(first.trajectories), timing });
+  }
+
+  /** Prepares jobs that are wanted; those that are not, and those that are refused, end. */
+  async *#prepareEach(jobs: readonly EngineJob[]): AsyncGenerator<JobEvent, (Prepared & { job: EngineJob })[]> {
+    const ready: (Prepared & { job: EngineJob })[] = [];
+    for (const job of jobs) {
+      const { id, request, signal } = job;
+      try {
+        if (signal.aborted) yield { type: "cancelled", id };
+        else ready.push({ job, ...this.#prepare(request) });
+      } catch (error) {
+        if (!(error instanceof RefusedError)) throw error;
+        yield { type: "failed", id, error: failureOf(error) };
+      }
+    }
+    return ready;
   }
 
   /** What a request's passes run. @throws {RefusedError} when it cannot be run as it is. */

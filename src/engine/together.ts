@@ -1,4 +1,4 @@
-/** Several jobs in one run of the engine: what they share they share in batches, and each has events and an end of its own. */
+/** Several jobs in one batch of the engine: each has events and an end of its own. */
 import { DeviceLostError, GpuOutOfMemoryError } from "../gpu/errors.ts";
 import type { Engine } from "./engine.ts";
 import type { BatchEvent } from "./making.ts";
@@ -15,46 +15,24 @@ export interface EngineJob {
 }
 
 /**
- * Runs jobs to the end of each: one as it is, several in batches where their prompts let them. What fails together is begun
- * again, each alone, so that none fails for another. Says nothing more once the device is lost.
+ * Runs jobs: one as it is, several in one batch as far as their prompts let them. Those that fail together are to be tried each
+ * alone, so that none fails for another. Says nothing more once the device is lost.
  */
 export async function* runJobs(engine: Engine, jobs: readonly EngineJob[]): AsyncGenerator<JobEvent> {
-  const open = new Map(jobs.map((job) => [job.id, job]));
-  /** Those whose turn has come, which tell themselves when they are given up. */
-  const begun = new Set<string>();
+  if (jobs.length === 1) return yield* runAlone(engine, jobs[0]);
+  const open = new Set(jobs.map(({ id }) => id));
   /** Those of whose picture something has been told: made anew alone its rows could differ from those by a level. */
   const shown = new Set<string>();
-  const left = function* (): Generator<JobEvent> {
-    for (const { id, signal } of open.values()) {
-      if (signal.aborted && !begun.has(id) && open.delete(id)) yield { type: "cancelled", id };
-    }
-  };
   try {
-    if (jobs.length > 1) {
-      for await (const event of engine.together(jobs)) {
-        if (!open.has(event.id)) continue;
-        if (event.type === "started") begun.add(event.id);
-        if (event.type === "rows") shown.add(event.id);
-        if (isEnd(event)) open.delete(event.id);
-        yield event;
-        yield* left();
-      }
-    }
-  } catch (error) {
-    if (await isLost(engine)) return;
-    const why = failureOf(error);
-    for (const { id } of open.values()) {
-      if (!shown.has(id)) yield { type: "again", id, error: why };
-      else if (open.delete(id)) yield { type: "failed", id, error: why };
-    }
-    begun.clear();
-  }
-  for (const job of open.values()) {
-    begun.add(job.id);
-    for await (const event of runAlone(engine, job)) {
+    for await (const event of engine.together(jobs)) {
+      if (event.type === "rows") shown.add(event.id);
+      if (isLast(event)) open.delete(event.id);
       yield event;
-      yield* left();
     }
+  } catch (cause) {
+    if (await isLost(engine)) return;
+    const error = failureOf(cause);
+    for (const id of open) yield { type: shown.has(id) ? "failed" : "parted", id, error };
   }
 }
 
@@ -73,8 +51,8 @@ async function isLost({ device }: Engine): Promise<boolean> {
   return device.isLost;
 }
 
-function isEnd({ type }: JobEvent): boolean {
-  return type === "done" || type === "failed" || type === "cancelled";
+function isLast({ type }: JobEvent): boolean {
+  return type === "done" || type === "failed" || type === "cancelled" || type === "deferred";
 }
 
 /** What a batch tells, picture by picture, as events of the jobs whose only pictures these are; those that are left end first. */

@@ -27,6 +27,8 @@ export interface Place {
   turn(signal: AbortSignal): Promise<Turn>;
   /** Tells how much of its work the running job has done, for the estimates while no job has been measured. */
   progress(done: number): void;
+  /** Gives the turn back: the job waits for another, before those of its priority that came later. */
+  defer(): void;
   /** Gives the place up; what a `completed` job took goes into the estimate for others. */
   leave(outcome?: { completed: boolean }): void;
 }
@@ -71,6 +73,8 @@ interface Job {
   told: number;
   guessMs: number;
   enteredMs: number;
+  /** The how manieth it is of all that ever entered. */
+  number: number;
   /** Set while the job waits for its turn. */
   start?: (turn: Turn) => void;
   /** Set once it is its turn. */
@@ -79,7 +83,7 @@ interface Job {
 
 /** Jobs whose turn came together. */
 interface Run {
-  jobs: readonly Job[];
+  jobs: Job[];
   startedMs: number;
   /** The work of all of them, less what they save by running together. */
   work: number;
@@ -103,6 +107,8 @@ export class Queue {
   /** Every job held: the running ones, those that wait, and those whose pictures are still being read. */
   readonly #held: Job[] = [];
   #run?: Run;
+  /** Jobs that ever entered. */
+  #entered = 0;
   /** The pace of the runs that were completed. */
   #msPerWork?: number;
   /** The pace of the run so far. */
@@ -163,14 +169,24 @@ export class Queue {
         if (!run || run !== this.#run || done <= 0) return;
         this.#currentMsPerWork = (this.#now() - run.startedMs) / (run.work * done / job.work);
       },
+      defer: () => this.#defer(job),
       leave: (outcome) => this.#leave(job, outcome),
     };
-    const job: Job = { place, work, guessMs, priority, alike, moved, told: -1, enteredMs: this.#now() };
-    const before = this.#held.findLastIndex((other) => other.run || other.priority >= priority);
-    this.#held.splice(before + 1, 0, job);
-    job.told = before + 1;
+    const number = this.#entered++;
+    const job: Job = { place, work, guessMs, priority, alike, moved, told: -1, enteredMs: this.#now(), number };
+    job.told = this.#hold(job);
     this.#tell();
     return place;
+  }
+
+  /** Puts a job that waits where it belongs; its position. */
+  #hold(job: Job): number {
+    const { priority, number } = job;
+    const isBefore = (other: Job) =>
+      other.run || other.priority > priority || other.priority === priority && other.number < number;
+    const position = this.#held.findLastIndex(isBefore) + 1;
+    this.#held.splice(position, 0, job);
+    return position;
   }
 
   /** Refuses new jobs from now on; resolves when the last one has left. */
@@ -206,9 +222,7 @@ export class Queue {
     const first = this.#held.find(({ start }) => start);
     if (!first) return;
     const jobs = this.#companions(first), startedMs = this.#now();
-    const share = first.alike === undefined ? 1 : this.#shareOf(first.alike, jobs.length);
-    const work = share * jobs.reduce((sum, { work }) => sum + work, 0);
-    this.#run = { jobs, startedMs, work, completed: false };
+    this.#run = { jobs, startedMs, work: this.#workOf(jobs), completed: false };
     const together = jobs.map(({ place }) => place);
     for (const job of jobs) job.run = this.#run;
     const rest = this.#held.filter((job) => !job.run || job === first);
@@ -228,6 +242,12 @@ export class Queue {
     return alike.slice(0, Math.max(1, this.#sharing.together(first.alike, alike.length)));
   }
 
+  /** The work of jobs that run together, less what they save by it. */
+  #workOf(jobs: readonly Job[]): number {
+    const [{ alike }] = jobs, share = alike === undefined ? 1 : this.#shareOf(alike, jobs.length);
+    return share * jobs.reduce((sum, { work }) => sum + work, 0);
+  }
+
   #shareOf(alike: string, count: number): number {
     return count > 1 ? this.#sharing.share(alike, count) : 1;
   }
@@ -241,21 +261,35 @@ export class Queue {
     }
   }
 
+  #defer(job: Job): void {
+    const { run } = job;
+    if (!run) return;
+    job.run = undefined;
+    run.jobs.splice(run.jobs.indexOf(job), 1);
+    if (run.jobs.length > 0) run.work = this.#workOf(run.jobs);
+    this.#held.splice(this.#held.indexOf(job), 1);
+    this.#hold(job);
+    this.#endIfLeft(run);
+    this.#next();
+    this.#tell();
+  }
+
   #leave(job: Job, { completed } = { completed: false }): void {
     const at = this.#held.indexOf(job), { run } = job;
     if (at < 0) return;
     this.#held.splice(at, 1);
     if (run) {
       run.completed ||= completed;
-      if (run.jobs.every((other) => !this.#held.includes(other))) this.#end(run);
+      this.#endIfLeft(run);
     }
     this.#next();
     this.#tell();
     if (this.length === 0) this.#draining?.resolve();
   }
 
-  /** All of a run have left. */
-  #end(run: Run): void {
+  /** Ends a run that all have left. */
+  #endIfLeft(run: Run): void {
+    if (run.jobs.some((job) => this.#held.includes(job))) return;
     this.#run = undefined;
     if (!run.completed) return;
     const measured = (this.#now() - run.startedMs) / run.work, before = this.#msPerWork ?? measured;

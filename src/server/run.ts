@@ -1,5 +1,5 @@
 /** Runs one job: reads its picture, waits for its turn, and turns what the engine tells into pictures and news. */
-import type { Engine, JobProgress } from "../engine/client.ts";
+import type { Engine, GivenJob, JobProgress } from "../engine/client.ts";
 import { checkTotal, type GenerateRequest } from "../engine/request.ts";
 import { attachPictures, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
 import type { PictureFiles, PictureReader } from "../image/read.ts";
@@ -18,13 +18,20 @@ export interface Runner {
   batching: Batching;
 }
 
+/** Jobs whose turn came together, as the engine has them. */
+interface Run {
+  given: ReadonlyMap<Place, GivenJob>;
+  /** How many of them began. */
+  count: Promise<number>;
+}
+
 /** Jobs whose turn came together are handed to the engine together, by whichever of them comes first. */
 export class Starts {
   readonly #engine: Engine;
   /** Hears how many jobs run together, once for all of them. */
   readonly #started: (jobs: number) => void;
   readonly #jobs = new WeakMap<Place, Job>();
-  readonly #streams = new WeakMap<Turn["together"], Map<Place, ReadableStream<JobProgress>>>();
+  readonly #runs = new WeakMap<Turn["together"], Run>();
 
   constructor(engine: Engine, { started = () => {} }: { started?: (jobs: number) => void } = {}) {
     [this.#engine, this.#started] = [engine, started];
@@ -35,15 +42,19 @@ export class Starts {
     this.#jobs.set(place, job);
   }
 
-  /** The events of the job that has this place. */
-  eventsOf(place: Place, { together }: Turn): ReadableStream<JobProgress> {
-    let streams = this.#streams.get(together);
-    if (!streams) {
-      const made = this.#engine.generateTogether(together.map((each) => this.#jobs.get(each)!));
-      this.#streams.set(together, streams = new Map(together.map((each, i) => [each, made[i]])));
-      this.#started(together.length);
-    }
-    return streams.get(place)!;
+  /** The events of the job that has this place, and how many run together; nothing where it is to wait for another turn. */
+  async begin(place: Place, { together }: Turn): Promise<Pick<GivenJob, "events"> & Pick<Run, "count"> | undefined> {
+    let run = this.#runs.get(together);
+    if (!run) this.#runs.set(together, run = this.#hand(together));
+    const { events, begun } = run.given.get(place)!;
+    return await begun ? { events, count: run.count } : undefined;
+  }
+
+  #hand(together: Turn["together"]): Run {
+    const made = this.#engine.generateTogether(together.map((each) => this.#jobs.get(each)!));
+    const count = Promise.all(made.map(({ begun }) => begun)).then((begun) => begun.filter(Boolean).length);
+    count.then(this.#started);
+    return { given: new Map(together.map((each, i) => [each, made[i]])), count };
   }
 }
 
@@ -67,12 +78,7 @@ export async function runJob(
     }
     decoded();
     starts.enter(place, job);
-    const turn = await place.turn(signal), { waitedMs, together } = turn;
-    job.took({ stage: "queue", began: Date.now() - waitedMs, ms: waitedMs });
-    job.status = "running";
-    job.started = Date.now();
-    job.together = together.length;
-    const events = starts.eventsOf(place, turn), isFirst = together[0] === place;
+    const { events, isFirst } = await takeTurn(job, place, starts);
     const stepped = (pictures: number, ms: number) => {
       if (isFirst && alike !== undefined) batching.took(alike, pictures, ms);
     };
@@ -83,6 +89,23 @@ export async function runJob(
     decoded();
     place.leave();
     job.finish(error instanceof Error ? error : new Error(`${error}`));
+  }
+}
+
+/** Waits until the job runs, in a turn of which the engine has it begin. */
+async function takeTurn(job: Job, place: Place, starts: Starts) {
+  for (;;) {
+    const turn = await place.turn(job.signal), { waitedMs } = turn, started = Date.now();
+    job.status = "running";
+    const begun = await starts.begin(place, turn);
+    if (begun) {
+      job.took({ stage: "queue", began: started - waitedMs, ms: waitedMs });
+      job.started = started;
+      begun.count.then((jobs) => job.together = jobs);
+      return { events: begun.events, isFirst: turn.together[0] === place };
+    }
+    job.status = "queued";
+    place.defer();
   }
 }
 

@@ -61,31 +61,51 @@ for (const [what, kind] of [["lose", "device_lost"], ["crash", "worker_crashed"]
 }
 
 /** Jobs that are handed over at once. */
-function runTogether(engine: Engine, prompts: readonly string[]): ReadableStream<JobProgress>[] {
-  return engine.generateTogether(prompts.map((prompt) => {
-    return { id: `${ids++}`, request: parseRequest(new Map([["prompt", prompt]]), info).request, signal: never };
+function runTogether(engine: Engine, prompts: readonly string[], signals: readonly AbortSignal[] = []) {
+  return engine.generateTogether(prompts.map((prompt, i) => {
+    const { request } = parseRequest(new Map([["prompt", prompt]]), info);
+    return { id: `${ids++}`, request, signal: signals[i] ?? never };
   }));
 }
 
 Deno.test("jobs that run together when a device is lost are each begun again once, alone, and tell each event once", async () => {
   using engine = await start();
   const whole = plain(await Array.fromAsync(run(engine, "finish")));
-  const before = runTogether(engine, ["lose 4", "finish", "finish"]), after = run(engine, "finish");
+  const before = runTogether(engine, ["lose 4", "finish", "finish"]).map(({ events }) => events),
+    after = run(engine, "finish");
   for (const events of [...before, after]) assert.deepEqual(plain(await Array.fromAsync(events)), whole);
   assert.deepEqual([engine.faults.device_lost, engine.faults.retries, engine.faults.recoveries], [1, 3, 1]);
 
   using other = await start();
-  const [poison, ...others] = runTogether(other, ["lose 3 always", "finish", "finish"]);
+  const [poison, ...others] = runTogether(other, ["lose 3 always", "finish", "finish"]).map(({ events }) => events);
   assert.equal((await failureOf(poison)).code, "device_lost");
   for (const events of others) assert.deepEqual(plain(await Array.fromAsync(events)), whole, "it takes none with it");
   assert.deepEqual([other.faults.device_lost, other.faults.retries, other.faults.recoveries], [2, 3, 2]);
 });
 
-Deno.test("jobs that fail together for want of memory are one fault, and each is begun again", async () => {
+Deno.test("jobs that fail together for want of memory are one fault, and each that is wanted is begun again, alone", async () => {
   using engine = await start();
-  const all = await Promise.all(runTogether(engine, ["again 8", "again 8"]).map((events) => Array.fromAsync(events)));
-  assert.deepEqual(plain(all[0]), plain(all[1]));
-  assert.equal(engine.faults.retries, 2);
+  const whole = plain(await Array.fromAsync(run(engine, "finish"))), client = new AbortController();
+  const [left, ...jobs] = runTogether(engine, ["part 3", "part 5", "part 8"], [client.signal]);
+  client.abort(new DOMException("left", "AbortError"));
+  for (const { begun, events } of jobs) {
+    assert.equal(await begun, true);
+    assert.deepEqual(plain(await Array.fromAsync(events)), whole);
+  }
+  await assert.rejects(Array.fromAsync(left.events), { name: "AbortError" });
+  assert.deepEqual([engine.faults.out_of_memory, engine.faults.retries], [1, 3]);
+});
+
+Deno.test("a job that a batch has no room for has not begun, and a device that is lost then has not failed it", async () => {
+  using engine = await start();
+  const whole = plain(await Array.fromAsync(run(engine, "finish")));
+  const [first, other] = runTogether(engine, ["lose 4", "defer"]);
+  assert.equal(await other.begun, false);
+  assert.deepEqual(await Array.fromAsync(other.events), []);
+  assert.equal(await first.begun, true);
+  assert.deepEqual(plain(await Array.fromAsync(first.events)), whole);
+  assert.deepEqual([engine.faults.device_lost, engine.faults.retries], [1, 1]);
+  assert.deepEqual(plain(await Array.fromAsync(run(engine, "defer"))), whole);
 });
 
 Deno.test("a job that the Worker begins again for want of memory tells each of its events once", async () => {

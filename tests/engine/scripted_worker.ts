@@ -24,7 +24,10 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
       start(message.options.model);
       return;
     case "generate":
-      for (const { id, request } of message.jobs) generate(id, request.prompt);
+      // The real one defers jobs before it begins others.
+      for (const { id, request } of message.jobs.toSorted((a) => a.request.prompt === "defer" ? -1 : 0)) {
+        generate(id, request.prompt, message.jobs.length);
+      }
       return;
     case "describe": {
       const { id, model: name } = message;
@@ -71,13 +74,19 @@ function beAlive(times: number): void {
   if (times > 0) setTimeout(() => beAlive(times - 1), 300);
 }
 
-/** `PROMPT` or `WHAT AFTER [always]`: the device is lost, or the Worker fails, after so many events, in the first life or in all. */
-function generate(id: string, prompt: string): void {
-  const [what, after, always] = prompt.split(" "), ends = always !== undefined || life === 0;
+/**
+ * `PROMPT` or `WHAT AFTER [always]`: the device is lost, or the Worker fails, after so many events, in the first life or in all;
+ * a job of `together` fails with the others.
+ */
+function generate(id: string, prompt: string, together: number): void {
+  const [what, after, always] = prompt.split(" ");
+  const ends = what === "part" ? together > 1 : always !== undefined || life === 0;
   if (what === "fail") return send({ type: "failed", id, error: { code: "out_of_memory", message: "Too big" } });
+  if (what === "defer" && together > 1) return send({ type: "deferred", id });
   for (const [i, event] of [...eventsOf(id)].entries()) {
     if (i === Number(after) && ends) {
       if (what === "lose") send({ type: "lost", error: { code: "device_lost", message: "It fell off" } });
+      if (what === "part") send({ type: "parted", id, error: { code: "out_of_memory", message: "It is full" } });
       if (what === "crash") setTimeout(() => (undefined as unknown as () => void)());
       if (what === "again" && life === 0) {
         send({ type: "again", id, error: { code: "out_of_memory", message: "It is full" } });

@@ -4,6 +4,7 @@ import {
   EngineError,
   type EngineStatus,
   type FaultCounts,
+  type GivenJob,
   type JobProgress,
 } from "../../src/engine/client.ts";
 import { noFaults } from "../../src/engine/recovery.ts";
@@ -31,21 +32,33 @@ export class FakeJob {
     readonly request: GenerateRequest,
     readonly signal: AbortSignal,
     readonly controller: ReadableStreamDefaultController<JobProgress>,
+    readonly begin: (begun: boolean) => void,
   ) {}
 
+  /** Is to be given again. */
+  defer(): void {
+    this.begin(false);
+    this.controller.close();
+  }
+
+  #tell(event: JobProgress): void {
+    this.begin(true);
+    this.controller.enqueue(event);
+  }
+
   start(truncatedTokens = 0): void {
-    this.controller.enqueue({ type: "started", id: this.id, truncatedTokens });
+    this.#tell({ type: "started", id: this.id, truncatedTokens });
   }
 
   step(step: number, { pictures = 1, ms = 1 } = {}): void {
-    this.controller.enqueue({ type: "step", id: this.id, step, steps: this.request.steps, ms, pictures });
+    this.#tell({ type: "step", id: this.id, step, steps: this.request.steps, ms, pictures });
   }
 
   /** Sends a view of one eighth of the size, in which every sample is the step. */
   preview(step: number, image = 0): void {
     const [width, height] = [this.request.width / 8, this.request.height / 8];
     const pixels = new Uint8Array(width * height * 3).fill(step);
-    this.controller.enqueue({ type: "preview", id: this.id, image, step, width, height, pixels });
+    this.#tell({ type: "preview", id: this.id, image, step, width, height, pixels });
   }
 
   /** Sends the rows from `top` on, of a picture in which every sample is its seed's last byte. */
@@ -53,7 +66,7 @@ export class FakeJob {
     const { width, height, seed } = this.request;
     const picture = filterRows(new Uint8Array(width * height * 3).fill((seed + image) & 0xff), width);
     const bytes = picture.slice(top * (1 + 3 * width), (top + rows) * (1 + 3 * width));
-    this.controller.enqueue({ type: "rows", id: this.id, image, top, rows, bytes });
+    this.#tell({ type: "rows", id: this.id, image, top, rows, bytes });
   }
 
   /** Tells of stages that took no time but what is said. */
@@ -61,21 +74,28 @@ export class FakeJob {
     const denoise = this.request.steps;
     for (const [stage, ms] of [["text", 2], ["denoise", denoise], ["decode", 3]] as const) {
       const gpuMs = stage === "denoise" ? ms - 0.5 : undefined;
-      this.controller.enqueue({ type: "stage", id: this.id, stage, began: Date.now() - ms, ms, gpuMs });
+      this.#tell({ type: "stage", id: this.id, stage, began: Date.now() - ms, ms, gpuMs });
     }
   }
 
   done(): void {
-    this.controller.enqueue({ type: "done", id: this.id, timing: {} });
+    this.#tell({ type: "done", id: this.id, timing: {} });
+    this.end();
+  }
+
+  end(): void {
+    this.begin(true);
     this.controller.close();
   }
 
   fail(error: Pick<EngineError, "code" | "message" | "field">): void {
+    this.begin(true);
     this.controller.error(new EngineError(error.code, error.message, error.field));
   }
 
   /** What the Worker does when it has read a cancellation. */
   cancelled(): void {
+    this.begin(true);
     this.controller.error(this.signal.reason);
   }
 
@@ -106,19 +126,25 @@ export class FakeEngine implements Engine {
   /** The jobs of each run, by how many there were. */
   readonly runs: FakeJob[][] = [];
 
-  generateTogether(jobs: readonly EngineJob[]): ReadableStream<JobProgress>[] {
-    const from = this.jobs.length, streams = jobs.map((job) => this.generate(job.id, job.request, job.signal));
+  generateTogether(jobs: readonly EngineJob[]): GivenJob[] {
+    const from = this.jobs.length, given = jobs.map((job) => this.#take(job));
     this.runs.push(this.jobs.slice(from));
-    return streams;
+    return given;
   }
 
   generate(id: string, request: GenerateRequest, signal: AbortSignal): ReadableStream<JobProgress> {
-    return new ReadableStream({
+    return this.#take({ id, request, signal }).events;
+  }
+
+  #take({ id, request, signal }: EngineJob): GivenJob {
+    const { promise: begun, resolve } = Promise.withResolvers<boolean>();
+    const events = new ReadableStream<JobProgress>({
       start: (controller) => {
-        this.jobs.push(new FakeJob(id, request, signal, controller));
+        this.jobs.push(new FakeJob(id, request, signal, controller, resolve));
         this.#hand();
       },
     }, { highWaterMark: Infinity });
+    return { events, begun };
   }
 
   describe(model: string): Promise<ModelInfo> {

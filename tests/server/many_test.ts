@@ -146,7 +146,7 @@ Deno.test("a mask goes with its picture by every surface, in each one's sense", 
     const job = await server.engine.next();
     assert.equal(job.request.inpaint!.invert, invert);
     levels.push([...job.request.mask!]);
-    job.controller.close();
+    job.end();
     await (await answer).body?.cancel();
   }
   assert.equal(levels[0].length, 64 * 64);

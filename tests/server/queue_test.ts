@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DrainingError, Queue, QueueFullError, type Sharing } from "../../src/server/queue.ts";
+import { DrainingError, type Place, Queue, QueueFullError, type Sharing } from "../../src/server/queue.ts";
 import { moment } from "./serve.ts";
 
 const signal = new AbortController().signal;
@@ -144,6 +144,46 @@ Deno.test("with the first one run those alike behind it, up to as many as gain b
   b.leave();
   await moment();
   assert.deepEqual(began, ["e0 of 1"]);
+});
+
+Deno.test("one that gives its turn back waits for the next, before those that came later and behind more urgent ones", async () => {
+  let now = 0;
+  const queue = new Queue({ capacity: 9, sharing: sharing(3), now: () => now }), began: string[] = [];
+  const take = async (name: string, place: Place) => {
+    const { waitedMs, together } = await place.turn(signal);
+    began.push(`${name}${together.length}`);
+    return waitedMs;
+  };
+  const blocker = queue.enter({ work: 10 }), moves: number[] = [];
+  await blocker.turn(signal);
+  const [a, b, c] = [0, 1, 2].map(() => queue.enter({ work: 10, alike: "a", moved: (at) => moves.push(at) }));
+  const later = queue.enter({ work: 10 });
+  const waits = [a, b, c, later].map((place, i) => take("abcl"[i], place));
+  now += 10_000;
+  blocker.leave({ completed: true }); // a second for each of its work
+  assert.equal(await waits[1], 10_000);
+  assert.equal(queue.estimatedMs, 25_000, "three in half their time, and one");
+  b.defer();
+  c.defer();
+  assert.equal(queue.estimatedMs, 30_000, "one, two in half their time, and one");
+  const again = [take("b", b), take("c", c)], urgent = queue.enter({ work: 1, priority: 1 });
+  take("u", urgent);
+  await moment();
+  assert.deepEqual([a, urgent, b, c, later].map(({ position }) => position), [0, 1, 2, 3, 4]);
+  assert.deepEqual([began.splice(0), moves.splice(0)], [["a3", "b3", "c3"], [1, 2, 2, 3]]);
+  b.defer(); // it has no turn to give back
+  now += 7000;
+  a.leave();
+  await moment();
+  assert.deepEqual(began.splice(0), ["u1"]);
+  urgent.leave();
+  await moment();
+  assert.deepEqual(began.splice(0), ["b2", "c2"]);
+  assert.equal(await again[0], 17_000, "all that it waited");
+  b.leave();
+  c.leave();
+  await moment();
+  assert.deepEqual(began, ["l1"]);
 });
 
 Deno.test("none rides along before a more urgent one that waits, or once it was given up, or before it is ready", async () => {

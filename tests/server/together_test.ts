@@ -73,6 +73,41 @@ Deno.test("jobs alike that wait are handed over together, once steps have shown 
   assert.match(page, /^sd_run_jobs_sum 17$/m);
 });
 
+Deno.test("one for which a batch has no room has another turn: after one more urgent, before those that came later", async () => {
+  using server = await start();
+  const { answers, unblock } = await wait(server, ["seed=1", "seed=2", "seed=3", "seed=4"]);
+  answers.push(server.send("GET", "/generate?prompt=x&seed=5&steps=9"));
+  await unblock();
+  const seeds = () => server.engine.runs.at(-1)!.map(({ request }) => request.seed);
+  assert.deepEqual(seeds(), [1, 2, 3, 4]);
+  const [of1, of2, of3, of4] = server.engine.runs.at(-1)!;
+  of2.defer();
+  of3.defer();
+  of1.start();
+  of4.start();
+  await moment();
+  const urgent = server.send("GET", "/generate?prompt=x&seed=6&priority=1");
+  await moment();
+  const page = await (await server.send("GET", "/metrics")).text();
+  assert.match(page, /^sd_queue_jobs\{state="running"\} 2$/m);
+  assert.match(page, /^sd_queue_jobs\{state="queued"\} 4$/m);
+  for (const job of [of1, of4]) finish(job, { pictures: 2, ms: 45 });
+  for (const at of [0, 3]) assert.equal(decode(await (await answers[at]).bytes()).data[0], at + 1);
+  await moment();
+  assert.deepEqual(seeds(), [6]);
+  finish(server.engine.runs.at(-1)![0], { pictures: 1, ms: 40 });
+  await (await urgent).bytes();
+  await moment();
+  assert.deepEqual(seeds(), [2, 3]);
+  for (const job of server.engine.runs.at(-1)!) finish(job, { pictures: 2, ms: 45 });
+  for (const at of [1, 2]) assert.equal(decode(await (await answers[at]).bytes()).data[0], at + 1);
+  await moment();
+  assert.deepEqual(seeds(), [5]);
+  server.engine.runs.at(-1)![0].run();
+  await (await answers[4]).bytes();
+  assert.match(await (await server.send("GET", "/metrics")).text(), /^sd_run_jobs_sum 17$/m, "1 1 1 2 1 4, 1 2 1 2 1");
+});
+
 Deno.test("of jobs that run together one that is left, or fails, or is late ends alone, and the next run waits for the others", async () => {
   using server = await start();
   const { answers, unblock } = await wait(server, [
