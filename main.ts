@@ -43,7 +43,7 @@ const engine = createEngine({
 });
 const batching = new Batching({ most: options.batch });
 const queue = new Queue({ capacity: options.queue, sharing: batching });
-const pictures = new PictureReader();
+const pictures = new PictureReader(), uploads = new UploadReader();
 const counts = new Counts();
 /** Has jobs given up that are not done in time once the server stops. */
 const stopping = new AbortController();
@@ -52,7 +52,7 @@ const headers = new Map<string, boolean>(), words = new Map<string, EmbeddingEnt
 const app = createApp(engine, {
   queue,
   batching,
-  uploads: new UploadReader(),
+  uploads,
   pictures,
   keys: new KeyRing(options.apiKeys),
   rate: options.rateLimit === undefined ? undefined : new RateLimit({ perMinute: options.rateLimit }),
@@ -86,6 +86,9 @@ try {
     );
   }
   announce(log, { info, memory: engine.memory, url: addressOf(server.addr) });
+  // What is hostile is refused as fast the first time as later.
+  uploads.start();
+  pictures.start().catch(({ message }) => log.warn(`Pictures to start from cannot be read: ${message}`));
 } catch (error) {
   if (!queue.draining) fail(`Cannot serve: ${error instanceof Error ? error.message : error}`);
 }

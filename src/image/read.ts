@@ -17,7 +17,7 @@ export interface PictureFiles {
   mask?: Uint8Array<ArrayBuffer>;
 }
 
-/** Decodes one file at a time; the Worker starts with the first and is replaced when it fails or takes too long. */
+/** Decodes one file at a time, in a Worker that is replaced when it fails or takes too long. */
 export class PictureReader implements Disposable {
   readonly #deadlineMs: number;
   #worker?: Worker;
@@ -51,20 +51,29 @@ export class PictureReader implements Disposable {
    */
   prepare(files: PictureFiles, how: Preparation, { signal }: { signal?: AbortSignal } = {}): Promise<Prepared> {
     const answer = this.#last.then(async () => {
-      this.#codecs ??= loadCodecs().catch((error) => {
-        this.#codecs = undefined; // the next file may find what was missing
-        throw error;
-      });
-      const codecs = await this.#codecs;
+      const worker = await this.#started();
       signal?.throwIfAborted();
-      return await this.#ask({ type: "prepare", ...files, how }, codecs);
+      return await this.#ask({ type: "prepare", ...files, how }, worker);
     });
     this.#last = answer.catch(() => {});
     return answer;
   }
 
-  #ask(message: Extract<ToDecoder, { type: "prepare" }>, codecs: Codecs): Promise<Prepared> {
-    const worker = this.#worker ??= startWorker(codecs);
+  /** Starts the Worker now, so that the first file need not wait for it. */
+  async start(): Promise<void> {
+    await this.#started();
+  }
+
+  async #started(): Promise<Worker> {
+    this.#codecs ??= loadCodecs().catch((error) => {
+      this.#codecs = undefined; // the next file may find what was missing
+      throw error;
+    });
+    const codecs = await this.#codecs;
+    return this.#worker ??= startWorker(codecs);
+  }
+
+  #ask(message: Extract<ToDecoder, { type: "prepare" }>, worker: Worker): Promise<Prepared> {
     const { promise, resolve, reject } = Promise.withResolvers<Prepared>();
     const abandon = (error: PictureError) => {
       this[Symbol.dispose]();

@@ -78,6 +78,19 @@ export class UploadReader implements Disposable {
     return { bytes, grow: share.grow, [Symbol.dispose]: share.keep() };
   }
 
+  /** Starts the Worker now, so that the first large body need not wait for it. */
+  start(): void {
+    this.#started();
+  }
+
+  #started(): Worker {
+    return this.#worker ??= new Worker(new URL("./body_worker.ts", import.meta.url), {
+      type: "module",
+      name: "bodies",
+      deno: { permissions: "none" },
+    });
+  }
+
   /** Ends the Worker; a later `read()` starts another. */
   [Symbol.dispose](): void {
     this.#worker?.terminate();
@@ -143,11 +156,7 @@ export class UploadReader implements Disposable {
   }
 
   #ask(body: ToParser): Promise<Entry[]> {
-    const worker = this.#worker ??= new Worker(new URL("./body_worker.ts", import.meta.url), {
-      type: "module",
-      name: "bodies",
-      deno: { permissions: "none" },
-    });
+    const worker = this.#started();
     const { promise, resolve, reject } = Promise.withResolvers<Entry[]>();
     const abandon = (reason: string) => {
       this[Symbol.dispose]();

@@ -72,3 +72,21 @@ Deno.test("read() turns a JPEG of each EXIF orientation into the same upright pi
     for (let x = 0; x < 40; x++) assert.equal(transposed[(y * 40 + x) * 3], stored[(x * 48 + y) * 3]);
   }
 });
+
+Deno.test("a reader that was started does not let the first file wait for its Worker", async () => {
+  const bomb = await greyPng(4097, 1);
+  const refused = async (reader: PictureReader): Promise<number> => {
+    const file = bomb.slice(), from = performance.now();
+    await assert.rejects(reader.read(file, { width: 8, height: 8 }), PictureError);
+    return performance.now() - from;
+  };
+  const cold: number[] = [], started: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    using later = new PictureReader(), now = new PictureReader();
+    cold.push(await refused(later));
+    await now.start();
+    await new Promise((resolve) => setTimeout(resolve, 500)); // its modules are loaded on a thread of its own
+    started.push(await refused(now));
+  }
+  assert.ok(2 * Math.min(...started) < Math.min(...cold), `${started} ms, and ${cold} ms of those that were not`);
+});

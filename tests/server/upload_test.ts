@@ -131,6 +131,24 @@ Deno.test("a client that stops in the middle of its body is refused with 408 onc
   assert.deepEqual([cancelled, uploads.heldBytes], [true, 0]);
 });
 
+Deno.test("a reader that was started does not let the first large body wait for its Worker", async () => {
+  const body = JSON.stringify({ prompt: "x".repeat(40_000) });
+  const read = async (uploads: UploadReader): Promise<number> => {
+    const from = performance.now();
+    (await uploads.read(post(body, "application/json")))[Symbol.dispose]();
+    return performance.now() - from;
+  };
+  const cold: number[] = [], started: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    using later = new UploadReader(), now = new UploadReader();
+    cold.push(await read(later));
+    now.start();
+    await new Promise((resolve) => setTimeout(resolve, 500)); // its modules are loaded on a thread of its own
+    started.push(await read(now));
+  }
+  assert.ok(2 * Math.min(...started) < Math.min(...cold), `${started} ms, and ${cold} ms of those that were not`);
+});
+
 Deno.test("a body that breaks off is its client's leaving, and no fault of the server's", async () => {
   using uploads = new UploadReader();
   const pull = (controller: ReadableStreamDefaultController<Uint8Array>) =>
