@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
 import { decodeBase64 } from "@std/encoding";
+import { parseRequest } from "../../src/engine/request.ts";
+import { PictureWriter } from "../../src/image/write.ts";
+import { Job } from "../../src/server/job.ts";
 import { FileAddresses } from "../../src/server/openai/files.ts";
+import { streamImages } from "../../src/server/openai/stream.ts";
+import { translate } from "../../src/server/openai/translate.ts";
+import { Wire } from "../../src/server/translate.ts";
+import { info } from "./fake_engine.ts";
 import { errorOf, serve } from "./serve.ts";
 
 const generations = "/v1/images/generations";
@@ -83,6 +90,35 @@ Deno.test("stream: true answers events, of which the last completes, and an erro
   );
 });
 
+Deno.test("a stream whose job waits says so in comments, which proxies take for life and clients pass over", async () => {
+  const { request } = parseRequest(new Map([["prompt", "x"]]), info);
+  const job = new Job({ id: "a", request, pictures: [], detached: true });
+  const wanted = translate(new Wire(new Map<string, unknown>([["prompt", "x"], ["stream", true]])), "generations");
+  using writer = new PictureWriter();
+  const events = streamImages(job, wanted, { endpoint: "generations", describe: () => ({}), writer, heartbeatMs: 10 });
+  const next = async () => new TextDecoder().decode((await events.next()).value!);
+  assert.equal(await next(), ": still here\n\n");
+  assert.equal(await next(), ": still here\n\n");
+  job.finish(new Error("Over"));
+  assert.match(await next(), /^event: error\n/);
+});
+
+Deno.test("response_format url gives the file that b64_json gives, its output_compression included", async () => {
+  using server = serve();
+  const fileOf = async (response_format: string, output_compression: number) => {
+    const body = { prompt: "x", seed: 1, output_format: "jpeg", response_format, output_compression };
+    const answer = server.send("POST", generations, body);
+    (await server.engine.next()).run();
+    const [{ url, b64_json }] = (await (await answer).json()).data;
+    if (b64_json !== undefined) return decodeBase64(b64_json);
+    const { pathname, search } = new URL(url);
+    return await (await server.send("GET", pathname + search)).bytes();
+  };
+  const [small, large] = [await fileOf("url", 5), await fileOf("url", 95)];
+  assert.deepEqual(small, await fileOf("b64_json", 5));
+  assert.notDeepEqual(small, large);
+});
+
 Deno.test("edits and variations take forms, with numbers as text", async () => {
   using server = serve();
   const file = new File([await Deno.readFile(new URL("../oracle/bad/pictures/ok_420.jpg", import.meta.url))], "in.jpg");
@@ -123,7 +159,7 @@ Deno.test("response_format url answers an address that is good without a key, an
   const file = await server.send("GET", pathname + search);
   assert.equal(file.headers.get("content-type"), "image/png");
   assert.equal(decode(await file.bytes()).width, 64);
-  for (const other of [pathname, `${pathname}${search}x`, pathname.replace("-0.png", "-1.png") + search]) {
+  for (const other of [pathname, `${pathname}${search}x`, pathname.replace("-0-", "-1-") + search]) {
     assert.equal((await server.send("GET", other)).status, 404, other);
   }
 });
@@ -147,7 +183,7 @@ Deno.test("an address in an answer begins where the request came, or where PUBLI
 
 Deno.test("a signed address ends with its time", () => {
   const addresses = new FileAddresses();
-  const file = { job: "a-b", index: 0, format: "png" } as const;
+  const file = { job: "a-b", index: 0, format: "png", quality: 100 } as const;
   const now = 1e12;
   const { pathname, searchParams } = new URL(addresses.path(file, now), "http://x");
   const query = Object.fromEntries(searchParams), name = pathname.split("/").at(-1)!;

@@ -2,6 +2,7 @@
 import { encodeBase64 } from "@std/encoding";
 import { errorBody } from "../errors.ts";
 import type { Job, JobNews } from "../job.ts";
+import { withHeartbeats } from "./heartbeat.ts";
 import { wholePng } from "./png.ts";
 
 /** A job's news as a client reads it. */
@@ -37,24 +38,21 @@ export async function* newsLines(job: Job): AsyncGenerator<Uint8Array<ArrayBuffe
 
 /**
  * A job's news as server-sent events, from the `first` on. An event's id is `JOB:NUMBER`, so that a browser that
- * connects again asks for what it has not seen yet. A comment keeps a stream alive that has been silent for a while.
+ * connects again asks for what it has not seen yet.
  */
-export async function* newsEvents(
+export function newsEvents(
   job: Job,
   first = 0,
-  { heartbeatMs = 15_000 } = {},
+  timing?: { heartbeatMs: number },
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-  const news = job.news.from(first);
-  for (let number = first, next = news.next();;) {
-    const result = await within(heartbeatMs, next);
-    if (result === "late") {
-      yield encode(": still here\n\n");
-      continue;
-    }
-    if (result.done) return;
-    const data = JSON.stringify(await wireOf(job, result.value));
-    yield encode(`id: ${job.id}:${number++}\nevent: ${result.value.type}\ndata: ${data}\n\n`);
-    next = news.next();
+  return withHeartbeats(eventsFrom(job, first), timing);
+}
+
+async function* eventsFrom(job: Job, first: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  let number = first;
+  for await (const news of job.news.from(first)) {
+    const data = JSON.stringify(await wireOf(job, news));
+    yield encode(`id: ${job.id}:${number++}\nevent: ${news.type}\ndata: ${data}\n\n`);
   }
 }
 
@@ -62,13 +60,6 @@ export async function* newsEvents(
 export function eventAfter(lastEventId: string | undefined): number {
   const found = /(?:^|:)(\d{1,9})$/.exec(lastEventId ?? "");
   return found ? Number(found[1]) + 1 : 0;
-}
-
-/** What `promise` resolves with, or "late". */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"late">((resolve) => timer = setTimeout(() => resolve("late"), ms));
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 function encode(text: string): Uint8Array<ArrayBuffer> {

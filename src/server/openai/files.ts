@@ -11,6 +11,8 @@ export interface FileName {
   job: string;
   index: number;
   format: FileFormat;
+  /** 1 to 100, of JPEG and WebP. */
+  quality: number;
 }
 
 /** Signs addresses, with a secret that lives as long as the process. */
@@ -25,10 +27,10 @@ export class FileAddresses {
 
   /** What a path stands for. @throws Refusal where it was not signed here, or has expired */
   read(name: string, query: Record<string, string>, now: number = Date.now()): FileName {
-    const found = /^([\w-]{1,64})-(\d{1,3})\.(\w+)$/.exec(name);
-    const format = fileFormats.find((format) => format === found?.[3]);
+    const found = /^([\w-]{1,64})-(\d{1,3})-(\d{1,3})\.(\w+)$/.exec(name);
+    const format = fileFormats.find((format) => format === found?.[4]);
     if (found && format) {
-      const file: FileName = { job: found[1], index: Number(found[2]), format };
+      const file: FileName = { job: found[1], index: Number(found[2]), quality: Number(found[3]), format };
       const signature = new TextEncoder().encode(query.signature ?? "");
       const wanted = new TextEncoder().encode(this.#sign(file, Number(query.expires)));
       if (signature.length === wanted.length && timingSafeEqual(signature, wanted)) {
@@ -44,6 +46,6 @@ export class FileAddresses {
   }
 }
 
-function nameOf({ job, index, format }: FileName): string {
-  return `${job}-${index}.${format}`;
+function nameOf({ job, index, format, quality }: FileName): string {
+  return `${job}-${index}-${quality}.${format}`;
 }

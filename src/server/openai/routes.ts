@@ -50,7 +50,7 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
         const base = publicUrl ?? new URL(c.req.url).origin;
         const data = await Promise.all(job.pictures.map(async (_, index) => {
           const { format, compression: quality } = wanted;
-          if (detached) return { url: base + addresses.path({ job: job.id, index, format }) };
+          if (detached) return { url: base + addresses.path({ job: job.id, index, format, quality }) };
           return { b64_json: encodeBase64(await fileOf(job, index, { format, quality, writer })) };
         }));
         return c.json({ created: Math.floor(job.created / 1000), data, ...describe(job, wanted) }, 200, headers());
@@ -65,8 +65,8 @@ export function openAiRoutes(surface: Surface): { images: Hono<Env>; files: Hono
 
   const files = new Hono<Env>();
   files.get("/:name", async (c) => {
-    const { job: id, index, format } = addresses.read(c.req.param("name"), c.req.query());
-    const file = await fileOf(jobs.known(id), index, { format, quality: 100, writer });
+    const { job: id, index, format, quality } = addresses.read(c.req.param("name"), c.req.query());
+    const file = await fileOf(jobs.known(id), index, { format, quality, writer });
     return c.body(file, 200, { "content-type": `image/${format}`, "cache-control": "private, max-age=600" });
   });
   return { images, files };

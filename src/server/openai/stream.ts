@@ -1,6 +1,7 @@
 /** Pictures as OpenAI streams them: early views as they come, then each picture whole. */
 import { encodeBase64 } from "@std/encoding";
 import type { PictureWriter } from "../../image/write.ts";
+import { withHeartbeats } from "../answer/heartbeat.ts";
 import { fileOf } from "../answer/mod.ts";
 import { errorBody } from "../errors.ts";
 import type { Job } from "../job.ts";
@@ -14,15 +15,27 @@ const usage = {
   input_tokens_details: { text_tokens: 0, image_tokens: 0 },
 };
 
+interface StreamOptions {
+  endpoint: Endpoint;
+  describe: (job: Job, wanted: OpenAiRequest) => Record<string, unknown>;
+  writer: PictureWriter;
+  /** After how much silence a comment is sent. */
+  heartbeatMs?: number;
+}
+
 /** The events of a job; an error is the last of them. */
-export async function* streamImages(
+export function streamImages(
   job: Job,
   wanted: OpenAiRequest,
-  { endpoint, describe, writer }: {
-    endpoint: Endpoint;
-    describe: (job: Job, wanted: OpenAiRequest) => Record<string, unknown>;
-    writer: PictureWriter;
-  },
+  { heartbeatMs, ...options }: StreamOptions,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  return withHeartbeats(eventsOf(job, wanted, options), { heartbeatMs });
+}
+
+async function* eventsOf(
+  job: Job,
+  wanted: OpenAiRequest,
+  { endpoint, describe, writer }: StreamOptions,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
   const prefix = endpoint === "edits" ? "image_edit" : "image_generation";
   const created_at = Math.floor(job.created / 1000);
