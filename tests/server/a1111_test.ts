@@ -109,6 +109,8 @@ Deno.test("errors have A1111's shapes, in its words", async () => {
     const [body, loc] of [
       [{ enable_hr: true, width: 64, height: 64, hr_prompt: "another" }, "hr_prompt"],
       [{ restore_faces: true }, "restore_faces"],
+      [{ s_min_uncond: 0.5 }, "s_min_uncond"],
+      [{ refiner_checkpoint: "other", refiner_switch_at: 0.8 }, "refiner_checkpoint"],
       [{ script_name: "x/y/z plot" }, "script_name"],
       [{ alwayson_scripts: { controlnet: { args: [] } } }, "alwayson_scripts"],
       [{ override_settings: { sd_vae: "other.vae" } }, "sd_vae"],

@@ -71,6 +71,8 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
   for (const name of ["s_churn", "s_tmin"]) setUnless(into, wire, name, [0]);
   setUnless(into, wire, "s_tmax", [0, Infinity]);
   setUnless(into, wire, "s_noise", [1]);
+  setUnless(into, wire, "s_min_uncond", [0]);
+  refuseRefiner(wire, into);
   if (wire.flag("enable_hr")) setHires(wire, into);
   wire.pass(...hiresFields, "firstphase_width", "firstphase_height");
   if (fromImage) setPictures(wire, into);
@@ -78,7 +80,7 @@ export function translate(wire: Wire, settings: Settings, { fromImage }: { fromI
   const format = overrides.apply(into);
   refuseScripts(wire);
   wire.pass("styles", "save_images", "do_not_save_samples", "do_not_save_grid");
-  wire.pass("comments", "s_min_uncond", "refiner_checkpoint", "refiner_switch_at", "disable_extra_networks");
+  wire.pass("comments", "disable_extra_networks");
   const request = {
     translation: into,
     sendImages: wire.flag("send_images") ?? true,
@@ -147,6 +149,12 @@ function setHires(wire: Wire, into: Translation): void {
     const value = wire.any(name);
     if (value !== "") into.set(name, value);
   }
+}
+
+/** A second model that takes over on the way: A1111 has none where none is named, or where it would come after the last step. */
+function refuseRefiner(wire: Wire, into: Translation): void {
+  const refiner = wire.text("refiner_checkpoint"), from = wire.number("refiner_switch_at") ?? 0;
+  if (refiner && refiner.toLowerCase() !== "none" && from < 1) into.set("refiner_checkpoint", refiner);
 }
 
 /** Scripts are programmes of A1111's own; an empty list of them is sent by nearly every client. */
