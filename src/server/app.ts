@@ -138,7 +138,9 @@ export function createApp(
   });
 
   app.get("/metrics", (c) => {
-    const { capacity, estimatedMs } = queue, { rss: residentBytes } = Deno.memoryUsage();
+    const { capacity } = queue,
+      estimatedMs = queue.length === 0 ? 0 : queue.estimatedMs,
+      { rss: residentBytes } = Deno.memoryUsage();
     const { status, memory, faults } = engine, info = "info" in status ? status.info : undefined;
     const ready = readiness(engine, queue)[1] === 200;
     c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");

@@ -98,6 +98,7 @@ Deno.test("jobs are counted while they wait and run, and by how they ended, with
   await (await answers[1]).body!.cancel();
   await moment();
   const value = await scrape(server);
+  assert.equal(value("sd_queue_wait_seconds"), 0, "nobody waits for anything");
   assert.deepEqual([value("sd_queue_jobs", { state: "running" }), value("sd_queue_jobs", { state: "queued" })], [0, 0]);
   for (const outcome of ["completed", "failed", "cancelled"]) assert.equal(value("sd_jobs_total", { outcome }), 1);
   assert.equal(value("sd_job_failures_total", { code: "device_lost" }), 1);
