@@ -50,6 +50,7 @@ Deno.test("/docs is a page of its own that shows every path, and needs nothing f
   const html = await response.text();
   for (const path of Object.keys((await documentOf(server)).paths)) assert.ok(html.includes(path), path);
   assert.doesNotMatch(html, /<script|https?:\/\//);
+  assert.match(html, /<body>\n<main>\n[^]*<\/main>\n<\/body>/, "a reader of screens finds where it begins");
 });
 
 Deno.test("/v1/capabilities tells limits, names and fields of the model in use, and of no other", async () => {

@@ -46,9 +46,11 @@ export function page(document: Schema): string {
 <style>${style}</style>
 </head>
 <body>
+<main>
 <h1>${escape(info.title)} ${escape(info.version)}</h1>
 <p>The same as <a href="/openapi.json">an OpenAPI document</a>. Pictures are made <a href="/">on a page</a>, too.</p>
 ${sections.join("\n")}
+</main>
 </body>
 </html>
 `;
