@@ -151,26 +151,35 @@ const compareVAE: Compare = async function* (input) {
 
 /** Latents as the decoder takes them: stored, or the normals of the case's key. */
 const compareDecode: Compare = async function* ({ one, tensors, model }) {
-  const { backend, backend: { precision } } = model, network = await model.vae();
-  const { shape, data } = stored(one, "latents", tensors) ?? keyed(one, normal);
-  const latents = lastChannels(shape), golden = imagesOf(String(one.decoded ?? one.output), tensors);
-  for (const [group, options] of waysThrough("VAE decode", latents)) {
-    const graph = new Graph(backend.vaeTarget);
-    graph.keep("decoded", network.decode(graph.input("latents", latents, precision), options));
-    if (!options.bandBytes && !binds(backend.device, graph)) continue;
-    using plan = freeze(backend.device, graph);
-    plan.write("latents", channelsLast(data, latents));
-    plan.run();
-    yield measureVAE(group, "decoded", await plan.read("decoded"), golden, model);
+  const network = await model.vae(), golden = imagesOf(String(one.decoded ?? one.output), tensors);
+  const latents = stored(one, "latents", tensors) ?? keyed(one, normal);
+  const decode = (x: Value, options: BandOptions) => network.decode(x, options);
+  for await (const [group, decoded] of everyWay("VAE decode", latents, model.backend, decode)) {
+    yield measureVAE(group, "decoded", decoded, golden, model);
   }
 };
 
-/** Whole, and in many bands where there is one picture. */
-function waysThrough(group: string, [images]: ImageShape): [group: string, options: BandOptions][] {
-  return images > 1 ? [[group, {}]] : [[group, {}], [`${group} in bands`, { bandBytes: fewBytes }]];
+/** What a VAE makes of an input: whole where the device can bind all its values, and of one picture in many bands. */
+async function* everyWay(
+  group: string,
+  { shape, data }: Input,
+  { device, vaeTarget, precision }: Backend,
+  record: (x: Value, options: BandOptions) => Value,
+): AsyncGenerator<[group: string, output: Float32Array]> {
+  const input = lastChannels(shape), ways: [group: string, options: BandOptions][] = [[group, {}]];
+  if (input[0] === 1) ways.push([`${group} in bands`, { bandBytes: fewBytes }]);
+  for (const [way, options] of ways) {
+    const graph = new Graph(vaeTarget);
+    graph.keep("output", record(graph.input("input", input, precision), options));
+    if (!options.bandBytes && !binds(device, graph)) continue;
+    using plan = freeze(device, graph);
+    plan.write("input", channelsLast(data, input));
+    plan.run();
+    yield [way, await plan.read("output")];
+  }
 }
 
-/** Whether the device can bind each value of the graph; a picture with one that it cannot goes through in bands alone. */
+/** Whether the device can bind each value of the graph. */
 function binds({ maxBinding }: Device, { dispatches }: Graph): boolean {
   const values = dispatches.flatMap(({ operands }) => Object.values(operands));
   return values.every((value) => !(value instanceof Value) || value.storage.bytes <= maxBinding);
@@ -181,18 +190,12 @@ const fewBytes = 1;
 
 /** A picture in [-1, 1], stored or the uniforms of the case's key; a draw from its distribution where there is noise. */
 const compareEncode: Compare = async function* ({ one, tensors, model }) {
-  const { backend, backend: { precision } } = model, network = await model.vae();
-  const { shape, data } = stored(one, "image", tensors) ??
+  const { backend } = model, network = await model.vae(), { latent_channels } = network.config;
+  const image = stored(one, "image", tensors) ??
     keyed(one, (key, count) => uniform(key, count).map((value) => 2 * value - 1));
-  const image = lastChannels(shape), [images, height, width] = image, { latent_channels } = network.config;
-  for (const [group, options] of waysThrough("VAE encode", image)) {
-    const graph = new Graph(backend.vaeTarget);
-    graph.keep("moments", network.encode(graph.input("image", image, precision), options));
-    if (!options.bandBytes && !binds(backend.device, graph)) continue;
-    using plan = freeze(backend.device, graph);
-    plan.write("image", channelsLast(data, image));
-    plan.run();
-    const moments = await plan.read("moments");
+  const [images, height, width] = lastChannels(image.shape);
+  const encode = (x: Value, options: BandOptions) => network.encode(x, options);
+  for await (const [group, moments] of everyWay("VAE encode", image, backend, encode)) {
     const half = (from: number) => moments.filter((_, i) => Math.floor(i / latent_channels) % 2 === from);
     const code: ImageShape = [images, height / network.scale, width / network.scale, latent_channels];
     const draw = stored(one, "noise", tensors);
