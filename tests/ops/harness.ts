@@ -9,7 +9,7 @@ import { type Device, openDevice, type WeightStorage } from "../../src/gpu/devic
 import { type Parameter, rowsOf, type StorageType, type Target, type Value, vec4s } from "../../src/graph/graph.ts";
 import { createStorage, freeze } from "../../src/graph/plan.ts";
 import { Module } from "../../src/nn/module.ts";
-import { f32ToBf16 } from "../../src/tensor/dtype.ts";
+import { bf16ToF32, f32ToBf16 } from "../../src/tensor/dtype.ts";
 import { relativeError, type Tensor } from "../reference/tensor.ts";
 import { type Case, mapNamed, type Named, normals, recordCase, type Table, type Weight } from "./case.ts";
 
@@ -169,8 +169,7 @@ export function rounded({ shape, data }: Tensor, dtype: StorageType | "bf16"): T
   if (dtype === "f16") return { shape, data: Float64Array.from(Float16Array.from(data)) };
   const singles = Float32Array.from(data);
   if (dtype === "f32") return { shape, data: Float64Array.from(singles) };
-  const words = Uint32Array.from(f32ToBf16(singles), (half) => half << 16);
-  return { shape, data: Float64Array.from(new Float32Array(words.buffer)) };
+  return { shape, data: Float64Array.from(bf16ToF32(f32ToBf16(singles))) };
 }
 
 async function read({ shape, dtype, storage }: Value, buffer: GPUBuffer): Promise<Output> {
