@@ -4,9 +4,10 @@ import { decode } from "fast-png";
 import { Server, until } from "./programme.ts";
 
 const query = "prompt=a+red+circle+on+a+blue+background";
+const server = await Server.start();
+Deno.test.afterAll(() => server[Symbol.asyncDispose]());
 
 Deno.test("a job handed in is followed, fetched and given up over HTTP, and its events tell every step", async () => {
-  await using server = await Server.start();
   const handIn = async (fields: Record<string, unknown>) => {
     const response = await fetch(`${server.url}/v1/jobs`, {
       method: "POST",
@@ -38,7 +39,6 @@ Deno.test("a job handed in is followed, fetched and given up over HTTP, and its 
 
 for (const [format, step] of [["sse", "event: progress"], ["ndjson", '"progress"'], ["png&early=1", "prGS"]]) {
   Deno.test(`a client that hangs up on format=${format} frees the GPU within a step or two`, async () => {
-    await using server = await Server.start();
     const client = new AbortController();
     const response = await server.get(`${query}&steps=150&width=256&height=256&format=${format}`, client);
     const reader = response.body!.getReader(), text = new TextDecoder("latin1");
@@ -59,7 +59,6 @@ for (const [format, step] of [["sse", "event: progress"], ["ndjson", '"progress"
 }
 
 Deno.test("detach=1 goes on without its client, and the picture is the same", async () => {
-  await using server = await Server.start();
   const client = new AbortController();
   const response = await server.get(`${query}&seed=1&steps=6&detach=1&format=sse`, client);
   const id = response.headers.get("x-job-id");
@@ -70,14 +69,14 @@ Deno.test("detach=1 goes on without its client, and the picture is the same", as
 });
 
 Deno.test("the ETag of a picture is the same in another process, and a match costs no GPU", async () => {
+  await using other = await Server.start();
   const tags: string[] = [];
-  for (let i = 0; i < 2; i++) {
-    await using server = await Server.start();
-    const first = await server.get(`${query}&seed=1&steps=2`);
+  for (const each of [server, other]) {
+    const first = await each.get(`${query}&seed=1&steps=2`);
     await first.bytes();
     tags.push(first.headers.get("etag")!);
     const began = performance.now();
-    const again = await server.get(`${query}&seed=1&steps=2`, { headers: { "if-none-match": tags[0] } });
+    const again = await each.get(`${query}&seed=1&steps=2`, { headers: { "if-none-match": tags[0] } });
     assert.deepEqual([again.status, (await again.bytes()).length], [304, 0]);
     assert.ok(performance.now() - began < 100);
   }
@@ -85,7 +84,6 @@ Deno.test("the ETag of a picture is the same in another process, and a match cos
 });
 
 Deno.test("format=json, jpeg, webp and multipart hold the very picture that format=png gives", async () => {
-  await using server = await Server.start();
   const get = (format: string) => server.get(`${query}&seed=3&steps=3&format=${format}`);
   const png = await (await get("png")).bytes();
   const { images: [base64] } = await (await get("json")).json();

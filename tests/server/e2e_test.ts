@@ -7,9 +7,10 @@ import { Programme, residentBytes, root, Server, sleep, until } from "./programm
 const pictures = new URL("../oracle/bad/pictures/", import.meta.url);
 
 const prompt = "prompt=a+red+circle+on+a+blue+background";
+const server = await Server.start();
+Deno.test.afterAll(() => server[Symbol.asyncDispose]());
 
 Deno.test("a prompt in, a red circle on a blue background out: the same bytes for the same seed, by any client", async () => {
-  await using server = await Server.start();
   const file = await Deno.makeTempFile({ suffix: ".png" });
   const args = ["-sS", "-G", `${server.url}/generate`, "--data-urlencode", "prompt=a red circle on a blue background"];
   const curl = await new Deno.Command("curl", { args: [...args, "-d", "seed=1", "-o", file] }).output();
@@ -37,7 +38,6 @@ Deno.test("a prompt in, a red circle on a blue background out: the same bytes fo
 });
 
 Deno.test("curl -F makes a picture from a picture, JPEG and PNG", async () => {
-  await using server = await Server.start();
   for (const name of ["ok_exif_6.jpg", "ok_palette_trns.png"]) {
     const path = new URL(name, pictures).pathname;
     const args = ["-sS", "--fail-with-body", "-F", "prompt=a boat", "-F", `init_image=@${path}`, "-F", "strength=0.6"];
@@ -48,7 +48,6 @@ Deno.test("curl -F makes a picture from a picture, JPEG and PNG", async () => {
 });
 
 Deno.test("/health/live answers at once in the middle of a step", async () => {
-  await using server = await Server.start();
   const picture = server.get(`${prompt}&width=320&height=320&steps=3&seed=1`).then(async (response) => {
     await response.body?.cancel();
     return performance.now();
@@ -72,7 +71,6 @@ Deno.test("/health/live answers at once in the middle of a step", async () => {
 });
 
 Deno.test("a client that hangs up frees the GPU within a step or two, whether it waits or runs", async () => {
-  await using server = await Server.start();
   const clients = [new AbortController(), new AbortController()];
   const query = `${prompt}&steps=150&width=256&height=256`;
   const answers = Promise.allSettled(clients.map(({ signal }) => server.get(query, { signal })));
