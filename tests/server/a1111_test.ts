@@ -131,10 +131,13 @@ Deno.test("progress tells of the job that runs, or of the one asked for, and not
   using server = serve();
   const progress = async (query = "") => await (await server.send("GET", `${api}/progress${query}`)).json();
   const idle = await progress();
-  assert.deepEqual([idle.progress, idle.state.job_count, idle.current_image], [0, 0, null]);
+  assert.deepEqual([idle.progress, idle.state.job_count, idle.state.job_timestamp], [0, 0, "0"]);
+  assert.deepEqual([idle.eta_relative, idle.current_image], [0, null]);
   const answer = server.send("POST", `${api}/txt2img`, { steps: 4, width: 64, height: 64, force_task_id: "mine" });
   const job = await server.engine.next();
   job.start();
+  assert.ok((await progress()).eta_relative >= 1, "as long as the queue, of which nothing is measured");
+  await moment(20);
   job.step(1);
   await moment();
   const busy = await progress("?skip_current_image=true");
@@ -144,6 +147,7 @@ Deno.test("progress tells of the job that runs, or of the one asked for, and not
     1,
     4,
   ]);
+  assert.ok(busy.eta_relative > 0.03 && busy.eta_relative < 1, `${busy.eta_relative} s for three steps like the first`);
   assert.equal((await progress("?id=mine")).state.job, "mine");
   assert.equal((await progress("?id=other")).state.job_count, 0);
   job.run();
