@@ -63,11 +63,11 @@ async function make() {
     const bytes = Uint8Array.from(atob(image.b64), (character) => character.charCodeAt(0));
     const blob = new Blob([bytes], { type: "image/png" });
     show(URL.createObjectURL(blob), fields.prompt || "The picture");
-    tell(`Done, seed ${image.seed}`);
     const kept = { blob, fields: { ...fields, seed: `${image.seed}` }, infotext: image.infotext, made: Date.now() };
     await add(kept).catch(({ message }) => {
       throw new Error(`The picture cannot be kept in the gallery: ${message}`);
     });
+    tell(`Done, seed ${image.seed}`); // and kept: from here on leaving loses nothing
   } catch (error) {
     tell(running.signal.aborted ? "Cancelled" : "");
     if (!running.signal.aborted) showError(error);
