@@ -233,6 +233,18 @@ for (const way of ["drop", "paste"]) {
   await page.waitForSelector("#started:not([hidden])");
   await page.click("#remove-picture");
 }
+const isPicture = await page.evaluate(() => {
+  const data = new DataTransfer(), event = new Event("paste", { bubbles: true, cancelable: true });
+  data.setData("text/plain", "a copied prompt");
+  data.items.add(new File([new Uint8Array(8)], "text.png", { type: "image/png" }));
+  Object.defineProperty(event, "clipboardData", { value: data });
+  document.querySelector("#prompt").dispatchEvent(event);
+  return event.defaultPrevented;
+});
+assert.ok(
+  !isPicture && await page.$("#file-error") === null,
+  "text that comes with a picture of itself is pasted as text",
+);
 const wrong = `${mkdtempSync(`${tmpdir()}/`)}/no.png`;
 writeFileSync(wrong, "no picture");
 await (await page.$("#file")).uploadFile(wrong);

@@ -82,6 +82,9 @@ export function listenForPictures(failed) {
     take(event.dataTransfer.files);
   });
   addEventListener("paste", (event) => {
-    if (take(event.clipboardData?.files ?? [])) event.preventDefault();
+    const { target, clipboardData } = event;
+    // Text that is copied in an office programme comes with a picture of itself.
+    if (clipboardData?.types.includes("text/plain") && target.matches?.("input, textarea")) return;
+    if (take(clipboardData?.files ?? [])) event.preventDefault();
   });
 }
