@@ -100,8 +100,8 @@ export function checkCount(pictures: number, { format }: Delivery): void {
 
 /**
  * What an Accept header asks for. PNG wherever it is accepted, be it by a wildcard, unless a kind of stream or JSON is
- * named and liked as much; JPEG or WebP only where PNG is not taken. PNG also where nothing that is asked for exists. Browsers name
- * moving PNGs in every request: with previews they get one.
+ * named and liked as much; JPEG or WebP only where PNG is not taken. PNG also where nothing that is asked for exists. Chromium names
+ * moving PNGs in every request: with previews it gets one.
  */
 export function formatOf(accept: string | null, { previews = false } = {}): Format {
   const asked = (accept ?? "*/*").split(",").map((range) => {
