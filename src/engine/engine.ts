@@ -77,13 +77,13 @@ export class Engine implements Disposable {
     lap("model");
     const { name, backend: adapterBackend, software } = device;
     const adapter = { name, backend: adapterBackend, software, ...(tuning && { tuning: tuningDigest(tuning) }) };
-    const engine = new Engine(backend, { ...model.info, adapter, timing }, model, config);
+    const info: EngineInfo = { ...model.info, adapter, timing };
     if (warm) {
-      await model.warm();
+      info.stepMs = await model.warm();
       lap("warm");
     }
     stack.move();
-    return engine;
+    return new Engine(backend, info, model, config);
   }
 
   get device(): Device {

@@ -54,6 +54,8 @@ export interface EngineInfo extends ModelInfo {
     /** What the choice of kernels that was measured for it is known by; absent where nobody has measured. */
     tuning?: string;
   };
+  /** Milliseconds of a step without guidance at the default size, where warming up had time to measure it. */
+  stepMs?: number;
   /** Milliseconds from the Worker's start to ready, by stage. */
   timing: Record<string, number>;
 }

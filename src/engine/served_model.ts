@@ -46,6 +46,9 @@ interface Prepared {
 /** Bytes of host memory that the hidden states of one prompt's texts may take. */
 const promptBytes = 256 << 20;
 
+/** Milliseconds of a step after which warming up waits for no second one. */
+const longMs = 1000;
+
 /** Defaults of a folder without defaults.json. */
 const fallback = { steps: 20, guidanceScale: 7, sampler: "euler_a", scheduler: "automatic" };
 
@@ -320,9 +323,10 @@ export class ServedModel implements Disposable {
 
   /**
    * Drivers compile a kernel when it first runs, so both ways to begin and all other stages run once at the default
-   * size: image-to-image with guidance, then text-to-image without. What previews are made by is fitted, too.
+   * size: image-to-image with guidance, then text-to-image without. What previews are made by is fitted, too. Gives the
+   * milliseconds of a step without guidance once it is compiled, where that is soon known.
    */
-  async warm(): Promise<void> {
+  async warm(): Promise<number | undefined> {
     const { width, height } = this.info.model.defaults;
     const request: GenerateRequest = {
       prompt: "",
@@ -343,11 +347,15 @@ export class ServedModel implements Disposable {
     for await (const _ of this.generate(fromPicture, AbortSignal.any([]))) alive(); // the picture is nobody's
     // Without guidance only the step is another one.
     const enough = new AbortController();
-    for await (const { type } of this.generate({ ...request, guidanceScale: 1 }, enough.signal)) {
+    let stepMs: number | undefined;
+    for await (const event of this.generate({ ...request, guidanceScale: 1, steps: 2 }, enough.signal)) {
       alive();
-      if (type === "step") enough.abort();
+      if (event.type !== "step") continue;
+      if (event.step === 2) stepMs = event.ms;
+      if (event.step === 2 || event.ms > longMs) enough.abort();
     }
     await this.pipeline.fitPreviews();
+    return stepMs;
   }
 
   /** Brings its weights to the device, in the order in which stages need them, as many as fit beside each other. */

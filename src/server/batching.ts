@@ -8,7 +8,7 @@ import type { GenerateRequest } from "../engine/request.ts";
 import { pictureCount } from "../engine/tasks.ts";
 import type { Sharing } from "./queue.ts";
 
-/** Of so many steps the fastest stands for all: what compiling and other programmes cost is no measure. */
+/** Of so many steps the fastest stands for all: what other programmes cost is no measure. */
 const remembered = 16;
 /** After so many steps of a size what was measured before is forgotten, and tried again: something may have disturbed it. */
 const patience = 1000;
@@ -42,11 +42,11 @@ export class Batching implements Sharing {
     return `${sizeOf(request)}\n${JSON.stringify([request.guidanceScale, steps, sampler, scheduler, eta])}`;
   }
 
-  /** A step of a job, for so many pictures, took so many milliseconds. */
+  /** A step of a job, for so many pictures, took so many milliseconds. The first one of each number compiled kernels as well. */
   took(alike: string, pictures: number, ms: number): void {
-    const measured = this.#of(alike), { steps } = measured;
+    const measured = this.#of(alike), { steps } = measured, before = steps.get(pictures);
     measured.count++;
-    steps.set(pictures, [...steps.get(pictures)?.slice(1 - remembered) ?? [], { ms, at: measured.count }]);
+    steps.set(pictures, before ? [...before.slice(1 - remembered), { ms, at: measured.count }] : []);
   }
 
   /**

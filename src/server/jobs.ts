@@ -14,7 +14,7 @@ import { Log } from "./log.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
-import { runJob, Starts, workOf } from "./run.ts";
+import { kindOf, runJob, Starts, workOf } from "./run.ts";
 
 /** What a surface hands in. */
 export interface Order {
@@ -82,6 +82,10 @@ export class Jobs {
     } = options;
     this.#options = { ...options, ttlMs, maxBytes, maxRecords, log, batching, follow, now };
     this.#starts = new Starts(options.engine, options);
+    options.engine.ready.then(({ stepMs, model: { name, defaults: { width, height } } }) => {
+      const size = width * height;
+      if (stepMs !== undefined) options.queue.learn({ model: name, size, msPerWork: stepMs / size });
+    }, () => {}); // whoever waits for the engine hears why
   }
 
   /**
@@ -101,7 +105,8 @@ export class Jobs {
       job.news.push({ type: "queued", position });
     };
     const fromImage = picture !== undefined, alike = batching.alike(request, { fromImage });
-    const place = queue.enter({ work, guessMs: guessMs(work, info), priority: order.priority, alike, moved });
+    const kind = kindOf(request, info), { priority } = order;
+    const place = queue.enter({ work, kind, guessMs: guessMs(work, info), priority, alike, moved });
     // An idempotency key promises an answer to whoever asks again, so such a job is kept as well.
     const detached = order.detached === true;
     const pictures = picturesOf(order.parsed, info);

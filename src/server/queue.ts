@@ -3,6 +3,8 @@
  * first out, and no more than a fixed number held at once.
  */
 
+import { type Kind, type Measured, Pace } from "./pace.ts";
+
 /** The queue holds as many jobs as it may. */
 export class QueueFullError extends Error {
   override name = "QueueFullError";
@@ -43,8 +45,9 @@ export interface Turn {
 
 /** What a job asks for with its place. */
 export interface PlaceOptions {
-  /** Any measure that a job's time is proportional to. */
+  /** Any measure that the time of jobs of its kind is proportional to. */
   work: number;
+  kind?: Kind;
   /** What the job may take as long as none is measured. */
   guessMs?: number;
   /** Higher ones go before lower ones; the running job is left alone. */
@@ -66,6 +69,7 @@ export interface Sharing {
 interface Job {
   place: Place;
   work: number;
+  kind: Kind;
   priority: number;
   alike?: string;
   moved: (position: number) => void;
@@ -94,6 +98,8 @@ interface Run {
 /** Everybody runs alone. */
 const alone: Sharing = { together: () => 1, share: () => 1 };
 
+/** One kind for all that are of none. */
+const noKind: Kind = { model: "", size: 1 };
 /** How much of the estimate the newest job makes up. */
 const newestShare = 0.3;
 /** The guess for a job of which nothing is known. */
@@ -109,10 +115,7 @@ export class Queue {
   #run?: Run;
   /** Jobs that ever entered. */
   #entered = 0;
-  /** The pace of the runs that were completed. */
-  #msPerWork?: number;
-  /** The pace of the run so far. */
-  #currentMsPerWork?: number;
+  readonly #pace = new Pace();
   #draining?: PromiseWithResolvers<void>;
 
   /** `now` gives milliseconds from any fixed point. */
@@ -140,14 +143,19 @@ export class Queue {
   /** Milliseconds until the jobs held now are done, judged by those before them; a second at least. */
   get estimatedMs(): number {
     const run = this.#run, elapsed = run ? this.#now() - run.startedMs : 0;
-    const pace = this.#msPerWork ?? this.#currentMsPerWork;
     const alike = Map.groupBy(this.#held.filter((job) => !job.run), (job) => job.alike ?? job);
-    let needed = run ? pace ? run.work * pace : run.jobs.reduce((ms, { guessMs }) => ms + guessMs, 0) : 0;
+    let needed = run ? this.#timeOf(run.jobs, run.work) : 0;
     for (const [key, jobs] of alike) {
       const share = typeof key === "string" ? this.#shareOf(key, this.#sharing.together(key, jobs.length)) : 1;
-      for (const { work, guessMs } of jobs) needed += share * (pace ? work * pace : guessMs);
+      for (const job of jobs) needed += share * this.#timeOf([job], job.work);
     }
     return Math.max(1000, needed - elapsed);
+  }
+
+  /** Milliseconds that jobs of one kind may take, of so much work in all. */
+  #timeOf(jobs: readonly Job[], work: number): number {
+    const pace = this.#pace.of(jobs[0].kind);
+    return pace === undefined ? jobs.reduce((ms, { guessMs }) => ms + guessMs, 0) : pace * work;
   }
 
   /**
@@ -155,7 +163,7 @@ export class Queue {
    *
    * @throws QueueFullError or DrainingError
    */
-  enter({ work, guessMs = unknownMs, priority = 0, alike, moved = () => {} }: PlaceOptions): Place {
+  enter({ work, kind = noKind, guessMs = unknownMs, priority = 0, alike, moved = () => {} }: PlaceOptions): Place {
     if (this.#draining) throw new DrainingError(this.estimatedMs);
     if (this.length >= this.capacity) throw new QueueFullError(this.capacity, this.estimatedMs);
     const position = () => this.#held.indexOf(job);
@@ -167,13 +175,13 @@ export class Queue {
       progress: (done) => {
         const { run } = job;
         if (!run || run !== this.#run || done <= 0) return;
-        this.#currentMsPerWork = (this.#now() - run.startedMs) / (run.work * done / job.work);
+        this.#pace.runs({ ...kind, msPerWork: (this.#now() - run.startedMs) / (run.work * done / job.work) });
       },
       defer: () => this.#defer(job),
       leave: (outcome) => this.#leave(job, outcome),
     };
     const number = this.#entered++;
-    const job: Job = { place, work, guessMs, priority, alike, moved, told: -1, enteredMs: this.#now(), number };
+    const job: Job = { place, work, kind, guessMs, priority, alike, moved, told: -1, enteredMs: this.#now(), number };
     job.told = this.#hold(job);
     this.#tell();
     return place;
@@ -187,6 +195,11 @@ export class Queue {
     const position = this.#held.findLastIndex(isBefore) + 1;
     this.#held.splice(position, 0, job);
     return position;
+  }
+
+  /** Takes what is known of a kind's pace before any job was completed. */
+  learn({ msPerWork, ...kind }: Measured): void {
+    this.#pace.learn(kind, msPerWork, 1);
   }
 
   /** Refuses new jobs from now on; resolves when the last one has left. */
@@ -291,8 +304,9 @@ export class Queue {
   #endIfLeft(run: Run): void {
     if (run.jobs.some((job) => this.#held.includes(job))) return;
     this.#run = undefined;
+    this.#pace.runs();
     if (!run.completed) return;
-    const measured = (this.#now() - run.startedMs) / run.work, before = this.#msPerWork ?? measured;
-    this.#msPerWork = before + (1 - (1 - newestShare) ** run.jobs.length) * (measured - before);
+    const measured = (this.#now() - run.startedMs) / run.work;
+    this.#pace.learn(run.jobs[0].kind, measured, 1 - (1 - newestShare) ** run.jobs.length);
   }
 }

@@ -1,5 +1,6 @@
 /** Runs one job: reads its picture, waits for its turn, and turns what the engine tells into pictures and news. */
 import type { Engine, GivenJob, JobProgress } from "../engine/client.ts";
+import type { EngineInfo } from "../engine/protocol.ts";
 import { checkTotal, type GenerateRequest } from "../engine/request.ts";
 import { attachPictures, pictureCount, preparationOf, sideMultiple } from "../engine/tasks.ts";
 import type { PictureFiles, PictureReader } from "../image/read.ts";
@@ -8,6 +9,7 @@ import { encodePng } from "../png/encode.ts";
 import { filterRows } from "../png/filter.ts";
 import type { Batching } from "./batching.ts";
 import type { Job } from "./job.ts";
+import type { Kind } from "./pace.ts";
 import type { Place, Turn } from "./queue.ts";
 
 /** What a job runs with. */
@@ -116,6 +118,12 @@ export function workOf(request: GenerateRequest, share: number): number {
     ? hires.width * hires.height + hires.steps * hires.strength * stepWork({ ...request, ...hires })
     : 0;
   return pictureCount(request) * (width * height + request.steps * share * stepWork(request) + second);
+}
+
+/** What the pace of a job depends on: its model, and pixels through it in a step of its larger pass. */
+export function kindOf(request: GenerateRequest, info: EngineInfo): Kind {
+  const { model = info.model.name, n = 1, hires } = request;
+  return { model, size: n * Math.max(stepWork(request), hires ? stepWork({ ...request, ...hires }) : 0) };
 }
 
 function stepWork({ width, height, guidanceScale }: GenerateRequest): number {

@@ -74,6 +74,28 @@ Deno.test("before a job is completed the estimate is what was guessed, then the 
   assert.equal(queue.estimatedMs, 20_000);
 });
 
+Deno.test("jobs of a kind that was measured are judged by that, others by what is nearest, and by the one that runs", async () => {
+  let now = 0;
+  const queue = new Queue({ capacity: 9, now: () => now });
+  const enter = (size: number) => queue.enter({ work: 10 * size, kind: { model: "tiny", size } });
+  queue.learn({ model: "tiny", size: 1, msPerWork: 1000 });
+  const large = enter(16);
+  await large.turn(signal);
+  now += 80_000;
+  large.leave({ completed: true });
+  const first = enter(4);
+  assert.equal(queue.estimatedMs, 24_000, "ten steps take 5333 ms, and 4667 ms for each part of their size");
+  await first.turn(signal);
+  now += 5_000;
+  first.progress(10);
+  const others = [enter(4), enter(1)];
+  assert.equal(queue.estimatedMs, 15_000 + 20_000 + 10_000);
+  now += 7_000;
+  first.leave({ completed: true });
+  assert.equal(queue.estimatedMs, 12_000 + 10_000);
+  for (const place of others) place.leave();
+});
+
 Deno.test("a job that was given up does not count for the estimate", async () => {
   let now = 0;
   const queue = new Queue({ capacity: 9, now: () => now });

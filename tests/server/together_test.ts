@@ -9,7 +9,7 @@ import { errorOf, moment, serve } from "./serve.ts";
 async function start() {
   const batching = new Batching({ most: 4 }), server = serve({ batching, capacity: 16 });
   for (const [count, ms] of [[1, 40], [2, 45], [4, 60]]) {
-    const { answers, unblock } = await wait(server, Array(count).fill("steps=1"));
+    const { answers, unblock } = await wait(server, Array(count).fill("steps=2"));
     await unblock();
     const run = server.engine.runs.at(-1)!;
     assert.equal(run.length, count);
