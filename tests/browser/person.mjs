@@ -83,12 +83,18 @@ const shoot = async (name) => {
       ["phone", 390, 844],
     ]
   ) {
-    await page.setViewport({ width, height, isMobile: false });
+    await page.setViewport({ width, height });
+    if (name !== "viewer") { // all of the page in view, where the button that stays is in its own place
+      const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+      await page.setViewport({ width, height: Math.max(height, whole) });
+    }
     for (const scheme of browser === "chrome" ? ["light", "dark"] : ["light"]) {
       if (browser === "chrome") {
         await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       }
-      await page.screenshot({ path: `${shots}/${browser}-${name}-${size}-${scheme}.png`, fullPage: name !== "viewer" });
+      // Chromium fills a layer with one colour until it has painted it anew.
+      await page.evaluate(() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown))));
+      await page.screenshot({ path: `${shots}/${browser}-${name}-${size}-${scheme}.png` });
     }
   }
   await page.setViewport({ width: 1280, height: 900 });
