@@ -89,7 +89,7 @@ function predict(
   const { hidden_size, max_position_embeddings } = textEncoder.config, shape = latentShape(model, size);
   const latents = named(graph, "latents", shape), row = named(graph, "row", [ROW_LENGTH]);
   const contextShape = [halves * size.images, tokens ?? max_position_embeddings, hidden_size];
-  const context = graph.input("context", contextShape, dtype);
+  const context = graph.input("context", contextShape, dtype, { steady: true });
   const timestep = graph.input("timestep", [1, unet.config.block_out_channels[0]], dtype);
   const condition = time_cond_proj_dim ? graph.input("condition", [1, time_cond_proj_dim], dtype) : undefined;
   let sample = scaleLatents(latents, row, { copies: halves, dtype });

@@ -64,6 +64,8 @@ export class Parameter {
 export class Storage {
   /** Set for values that outlive a run: the host's inputs and outputs, and state that a plan updates. */
   name?: string;
+  /** Set for inputs that seldom change from one run to the next: see steady.ts. */
+  steady = false;
 
   constructor(readonly bytes: number) {}
 }
@@ -180,14 +182,17 @@ export const maxLoops = 65535;
 
 export class Graph {
   readonly dispatches: Dispatch[] = [];
+  /** So many dispatches, the first ones, follow from steady inputs alone: they run when one was written. */
+  steady = 0;
   /** Values with a name, which keep their memory between runs. */
   readonly named = new Map<string, Value>();
 
   constructor(readonly target: Target) {}
 
-  /** A value the host writes, or that several runs or plans share. */
-  input(name: string, shape: Shape, dtype: StorageType): Value {
+  /** A value the host writes, or that several runs or plans share; a steady one the host alone, and seldom. */
+  input(name: string, shape: Shape, dtype: StorageType, { steady = false } = {}): Value {
     const value = new Value(this, shape, dtype, new Storage(storageBytes(shape, dtype)));
+    value.storage.steady = steady;
     this.keep(name, value);
     return value;
   }

@@ -16,8 +16,8 @@ export interface Slot {
 }
 
 /** First and last use of every unnamed value's buffer; one read from a texture is used when it is copied there. */
-export function lifetimes(dispatches: readonly Dispatch[]): Lifetime[] {
-  const copies = textureCopies(dispatches);
+export function lifetimes(dispatches: readonly Dispatch[], steady = 0): Lifetime[] {
+  const copies = textureCopies(dispatches, steady);
   return span(dispatches, ({ operands, textures }, at) => {
     const direct = Object.entries(operands).filter(([name]) => !textures.includes(name));
     const storages = direct.map(([, operand]) => operand).filter((operand) => operand instanceof Value)
@@ -53,8 +53,8 @@ function span(dispatches: readonly Dispatch[], uses: (dispatch: Dispatch, at: nu
  * Places values largest first, each into the first slot whose tenants' lifetimes do not touch its own. A slot is a
  * whole buffer because WebGPU refuses a dispatch that binds one buffer as both `read` and `read_write`.
  */
-export function assignSlots(dispatches: readonly Dispatch[]): Slot[] {
-  return place(lifetimes(dispatches));
+export function assignSlots(dispatches: readonly Dispatch[], steady = 0): Slot[] {
+  return place(lifetimes(dispatches, steady));
 }
 
 /** The same for the textures that values are copied to. */

@@ -17,10 +17,14 @@ export interface TextureCopy {
   bytes: number;
 }
 
-/** What is copied before each dispatch: the values it reads from textures and that were written since their last copy. */
-export function textureCopies(dispatches: readonly Dispatch[]): Storage[][] {
+/**
+ * What is copied before each dispatch: the values it reads from textures and that were written since their last copy. Before the
+ * first `steady` ones nothing was copied, and none may count on them: they do not run each time.
+ */
+export function textureCopies(dispatches: readonly Dispatch[], steady = 0): Storage[][] {
   const copied = new Set<Storage>();
-  return dispatches.map(({ operands, textures, writes }) => {
+  return dispatches.map(({ operands, textures, writes }, at) => {
+    if (at === steady) copied.clear();
     const copies = textures.map((name) => operands[name])
       .filter((operand) => operand instanceof Value)
       .map(({ storage }) => storage)
