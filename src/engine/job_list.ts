@@ -17,12 +17,13 @@ export class JobList {
     return this.#jobs.get(id);
   }
 
-  has({ id }: JobStream): boolean {
-    return this.#jobs.has(id);
+  /** Whether it has not been answered; one of the same id is the same job given again, and another. */
+  has(job: JobStream): boolean {
+    return this.#jobs.get(job.id) === job;
   }
 
-  remove({ id }: JobStream): void {
-    this.#jobs.delete(id);
+  remove(job: JobStream): void {
+    if (this.has(job)) this.#jobs.delete(job.id);
   }
 
   get size(): number {

@@ -106,7 +106,8 @@ function generate(asked: Extract<ToWorker, { type: "generate" }>["jobs"]): void 
     return { id, request, signal: cancel.signal };
   });
   last = last.then(() => run(together)).finally(() => {
-    for (const { id } of together) jobs.delete(id);
+    // A job that was deferred may have been given again already.
+    for (const { id, signal } of together) if (jobs.get(id)?.signal === signal) jobs.delete(id);
     if (jobs.size === 0) rest(together.at(-1)?.request.keepAlive ?? keepAlive);
   });
 }

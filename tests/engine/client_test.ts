@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { createEngine, EngineError } from "../../src/engine/client.ts";
 import { parseRequest } from "../../src/engine/request.ts";
 import { info } from "../server/fake_engine.ts";
+import { smallRequest } from "./make.ts";
 
 const module = new URL("./scripted_worker.ts", import.meta.url);
 const never = new AbortController().signal;
@@ -63,5 +65,22 @@ Deno.test("a job whose signal fires ends with the signal's reason once the Worke
   client.abort(new DOMException("left", "AbortError"));
   assert.equal((await failureOf(events)).name, "AbortError");
   assert.equal((await failureOf(engine.generate("b", request("wait 1 always"), client.signal))).name, "AbortError");
+  engine.close();
+});
+
+Deno.test("a job that a batch has no room for can be given again while the batch runs, and given up when its turn comes", async () => {
+  const model = fileURLToPath(new URL("../../weights/tiny", import.meta.url)), client = new AbortController();
+  const engine = createEngine({ model, precision: "f32", warm: false });
+  const [first, longer] = engine.generateTogether([
+    { id: "a", request: smallRequest, signal: never },
+    { id: "b", request: { ...smallRequest, prompt: "a star BREAK in the sky" }, signal: never },
+  ]);
+  assert.equal(await longer.begun, false);
+  const again = engine.generate("b", { ...smallRequest, steps: 40 }, client.signal);
+  assert.equal((await Array.fromAsync(first.events)).at(-1)!.type, "done");
+  const given = (async () => {
+    for await (const { type } of again) if (type === "step") client.abort(new DOMException("left", "AbortError"));
+  })();
+  await assert.rejects(given, { name: "AbortError" });
   engine.close();
 });
