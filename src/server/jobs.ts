@@ -14,6 +14,7 @@ import { Log } from "./log.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
+import type { Work } from "./pace.ts";
 import { kindOf, runJob, Starts, workOf } from "./run.ts";
 
 /** What a surface hands in. */
@@ -84,7 +85,8 @@ export class Jobs {
     this.#starts = new Starts(options.engine, options);
     options.engine.ready.then(({ stepMs, model: { name, defaults: { width, height } } }) => {
       const size = width * height;
-      if (stepMs !== undefined) options.queue.learn({ model: name, size, msPerWork: stepMs / size });
+      if (stepMs === undefined) return;
+      options.queue.learn({ model: name, size, rates: { steps: stepMs / size, rest: stepMs / size } });
     }, () => {}); // whoever waits for the engine hears why
   }
 
@@ -278,6 +280,9 @@ function deadline(job: Job, ms: number): ReturnType<typeof setTimeout> {
 }
 
 /** A first guess at a job's time, rather too long: warming up compiled kernels too, and took four times the default size. */
-function guessMs(work: number, { timing: { warm }, model: { defaults } }: EngineInfo): number | undefined {
-  return warm && warm * work / (4 * defaults.width * defaults.height);
+function guessMs(
+  { steps, rest }: Work,
+  { timing: { warm }, model: { defaults: { width, height } } }: EngineInfo,
+): number | undefined {
+  return warm && warm * (steps + rest) / (4 * width * height);
 }

@@ -7,14 +7,24 @@ export interface Kind {
   size: number;
 }
 
+/** What a job has to do, in any units that the times of jobs of its kind are proportional to. */
+export interface Work {
+  /** All its steps, and what comes before them. */
+  steps: number;
+  /** What comes after them: decoding. */
+  rest: number;
+}
+
+/** Milliseconds for each unit of a job's work. */
+type Rates = Readonly<Work>;
+
 /** Two sizes tell of a third one's pace where one is so many times the other: what is between nearer ones is mostly noise. */
 const apart = 2;
 /** Kinds of which paces are kept. */
 const keptKinds = 100;
 
 export interface Measured extends Kind {
-  /** Milliseconds for each unit of a job's work, which is its steps times their size. */
-  msPerWork: number;
+  rates: Rates;
 }
 
 export class Pace {
@@ -24,10 +34,10 @@ export class Pace {
   #current?: Measured;
 
   /** What a completed job took; `weight` is how much of the estimate it makes up where there is one. */
-  learn(kind: Kind, msPerWork: number, weight: number): void {
+  learn({ rates, ...kind }: Measured, weight: number): void {
     const at = this.#measured.findIndex((other) => isSame(other, kind));
-    const before = at < 0 ? msPerWork : this.#measured.splice(at, 1)[0].msPerWork;
-    this.#measured.push({ ...kind, msPerWork: before + weight * (msPerWork - before) });
+    const before = at < 0 ? rates : this.#measured.splice(at, 1)[0].rates;
+    this.#measured.push({ ...kind, rates: eachOf((part) => before[part] + weight * (rates[part] - before[part])) });
     if (this.#measured.length > keptKinds) this.#measured.shift();
   }
 
@@ -37,30 +47,36 @@ export class Pace {
   }
 
   /** Milliseconds for each unit of a job's work, where anything is known. */
-  of(kind: Kind): number | undefined {
+  of(kind: Kind): Rates | undefined {
     const current = this.#current, isMeasured = current && this.#measured.some((other) => isSame(other, current));
     const known = [...this.#measured, ...current && !isMeasured ? [current] : []];
     const ofModel = known.filter(({ model }) => model === kind.model);
     // Of another model's pace nothing follows, but there is nothing better.
-    if (ofModel.length === 0) return known.at(-1)?.msPerWork;
+    if (ofModel.length === 0) return known.at(-1)?.rates;
     const [nearest, ...others] = ofModel.toSorted((a, b) => distance(a, kind) - distance(b, kind));
     const second = others.find((other) => distance(other, nearest) >= Math.log(apart));
-    return second ? between(nearest, second, kind) : beside(nearest, kind);
+    return eachOf((part) => second ? between(nearest, second, kind, part) : beside(nearest, kind, part));
   }
+}
+
+function eachOf(rate: (part: keyof Work) => number): Rates {
+  return { steps: rate("steps"), rest: rate("rest") };
 }
 
 /**
  * The pace of a size by another one's. A step of `x` times the arithmetic takes between as long, where it is dispatches and waits,
- * and `x` times as long: `x ** 0.5` is wrong by a factor of as much at the most.
+ * and `x` times as long: up to four times `x ** 0.5` is wrong by a factor of two at the most. Beyond that larger steps are
+ * taken for all arithmetic, and smaller ones for none.
  */
-function beside({ size, msPerWork }: Measured, kind: Kind): number {
-  return msPerWork * (size / kind.size) ** 0.5;
+function beside({ size, rates }: Measured, kind: Kind, part: keyof Work): number {
+  const times = kind.size / size, within = Math.min(4, Math.max(1 / 4, times));
+  return rates[part] * within ** 0.5 * Math.max(1, times / within) / times;
 }
 
 /** The pace of a size by two others': a step takes `waits + arithmetic * size`, neither of them less than nothing. */
-function between(nearest: Measured, second: Measured, kind: Kind): number {
-  const waits = (nearest.msPerWork - second.msPerWork) / (1 / nearest.size - 1 / second.size);
-  const most = nearest.msPerWork * nearest.size, within = Math.min(most, Math.max(0, waits));
+function between(nearest: Measured, second: Measured, kind: Kind, part: keyof Work): number {
+  const waits = (nearest.rates[part] - second.rates[part]) / (1 / nearest.size - 1 / second.size);
+  const most = nearest.rates[part] * nearest.size, within = Math.min(most, Math.max(0, waits));
   return (most - within) / nearest.size + within / kind.size;
 }
 

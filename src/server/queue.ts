@@ -3,7 +3,7 @@
  * first out, and no more than a fixed number held at once.
  */
 
-import { type Kind, type Measured, Pace } from "./pace.ts";
+import { type Kind, type Measured, Pace, type Work } from "./pace.ts";
 
 /** The queue holds as many jobs as it may. */
 export class QueueFullError extends Error {
@@ -27,8 +27,8 @@ export interface Place {
   readonly position: number;
   /** Resolves when nothing else runs; rejects with the signal's reason. */
   turn(signal: AbortSignal): Promise<Turn>;
-  /** Tells how much of its work the running job has done, for the estimates while no job has been measured. */
-  progress(done: number): void;
+  /** Tells which share of its steps the running job has done. */
+  progress(share: number): void;
   /** Gives the turn back: the job waits for another, before those of its priority that came later. */
   defer(): void;
   /** Gives the place up; what a `completed` job took goes into the estimate for others. */
@@ -45,8 +45,7 @@ export interface Turn {
 
 /** What a job asks for with its place. */
 export interface PlaceOptions {
-  /** Any measure that the time of jobs of its kind is proportional to. */
-  work: number;
+  work: Work;
   kind?: Kind;
   /** What the job may take as long as none is measured. */
   guessMs?: number;
@@ -68,7 +67,7 @@ export interface Sharing {
 
 interface Job {
   place: Place;
-  work: number;
+  work: Work;
   kind: Kind;
   priority: number;
   alike?: string;
@@ -90,7 +89,9 @@ interface Run {
   jobs: Job[];
   startedMs: number;
   /** The work of all of them, less what they save by running together. */
-  work: number;
+  work: Work;
+  /** Milliseconds until the last step so far. */
+  steppedMs?: number;
   /** Whether any of them was completed. */
   completed: boolean;
 }
@@ -147,15 +148,16 @@ export class Queue {
     let needed = run ? this.#timeOf(run.jobs, run.work) : 0;
     for (const [key, jobs] of alike) {
       const share = typeof key === "string" ? this.#shareOf(key, this.#sharing.together(key, jobs.length)) : 1;
-      for (const job of jobs) needed += share * this.#timeOf([job], job.work);
+      for (const job of jobs) needed += this.#timeOf([job], { ...job.work, steps: share * job.work.steps });
     }
     return Math.max(1000, needed - elapsed);
   }
 
   /** Milliseconds that jobs of one kind may take, of so much work in all. */
-  #timeOf(jobs: readonly Job[], work: number): number {
-    const pace = this.#pace.of(jobs[0].kind);
-    return pace === undefined ? jobs.reduce((ms, { guessMs }) => ms + guessMs, 0) : pace * work;
+  #timeOf(jobs: readonly Job[], work: Work): number {
+    const rates = this.#pace.of(jobs[0].kind);
+    if (!rates) return jobs.reduce((ms, { guessMs }) => ms + guessMs, 0);
+    return rates.steps * work.steps + rates.rest * work.rest;
   }
 
   /**
@@ -172,10 +174,12 @@ export class Queue {
         return position();
       },
       turn: (signal) => this.#turn(job, signal),
-      progress: (done) => {
+      progress: (share) => {
         const { run } = job;
-        if (!run || run !== this.#run || done <= 0) return;
-        this.#pace.runs({ ...kind, msPerWork: (this.#now() - run.startedMs) / (run.work * done / job.work) });
+        if (!run || run !== this.#run || share <= 0) return;
+        run.steppedMs = this.#now() - run.startedMs;
+        const steps = run.steppedMs / (run.work.steps * share);
+        this.#pace.runs({ ...kind, rates: { steps, rest: steps } });
       },
       defer: () => this.#defer(job),
       leave: (outcome) => this.#leave(job, outcome),
@@ -198,8 +202,8 @@ export class Queue {
   }
 
   /** Takes what is known of a kind's pace before any job was completed. */
-  learn({ msPerWork, ...kind }: Measured): void {
-    this.#pace.learn(kind, msPerWork, 1);
+  learn(measured: Measured): void {
+    this.#pace.learn(measured, 1);
   }
 
   /** Refuses new jobs from now on; resolves when the last one has left. */
@@ -256,9 +260,10 @@ export class Queue {
   }
 
   /** The work of jobs that run together, less what they save by it. */
-  #workOf(jobs: readonly Job[]): number {
+  #workOf(jobs: readonly Job[]): Work {
     const [{ alike }] = jobs, share = alike === undefined ? 1 : this.#shareOf(alike, jobs.length);
-    return share * jobs.reduce((sum, { work }) => sum + work, 0);
+    const sum = (part: keyof Work) => jobs.reduce((sum, { work }) => sum + work[part], 0);
+    return { steps: share * sum("steps"), rest: sum("rest") };
   }
 
   #shareOf(alike: string, count: number): number {
@@ -306,7 +311,11 @@ export class Queue {
     this.#run = undefined;
     this.#pace.runs();
     if (!run.completed) return;
-    const measured = (this.#now() - run.startedMs) / run.work;
-    this.#pace.learn(run.jobs[0].kind, measured, 1 - (1 - newestShare) ** run.jobs.length);
+    const ms = this.#now() - run.startedMs, { work, steppedMs } = run;
+    const all = ms / (work.steps + work.rest); // for each unit, where no step was heard of
+    const rates = steppedMs === undefined
+      ? { steps: all, rest: all }
+      : { steps: steppedMs / work.steps, rest: work.rest > 0 ? (ms - steppedMs) / work.rest : 0 };
+    this.#pace.learn({ ...run.jobs[0].kind, rates }, 1 - (1 - newestShare) ** run.jobs.length);
   }
 }

@@ -9,7 +9,7 @@ import { encodePng } from "../png/encode.ts";
 import { filterRows } from "../png/filter.ts";
 import type { Batching } from "./batching.ts";
 import type { Job } from "./job.ts";
-import type { Kind } from "./pace.ts";
+import type { Kind, Work } from "./pace.ts";
 import type { Place, Turn } from "./queue.ts";
 
 /** What a job runs with. */
@@ -111,13 +111,11 @@ async function takeTurn(job: Job, place: Place, starts: Starts) {
   }
 }
 
-/** What a job's time is proportional to: pixels through the model, once to decode them. */
-export function workOf(request: GenerateRequest, share: number): number {
-  const { width, height, hires } = request;
-  const second = hires
-    ? hires.width * hires.height + hires.steps * hires.strength * stepWork({ ...request, ...hires })
-    : 0;
-  return pictureCount(request) * (width * height + request.steps * share * stepWork(request) + second);
+/** What a job has to do: pixels through the model, of which `share` of the steps is run, and pixels to decode. */
+export function workOf(request: GenerateRequest, share: number): Work {
+  const { hires } = request, pictures = pictureCount(request), { width, height } = hires ?? request;
+  const second = hires ? hires.steps * hires.strength * stepWork({ ...request, ...hires }) : 0;
+  return { steps: pictures * (request.steps * share * stepWork(request) + second), rest: pictures * width * height };
 }
 
 /** What the pace of a job depends on: its model, and pixels through it in a step of its larger pass. */
@@ -150,7 +148,7 @@ async function* observe(
         job.step = event.step;
         job.steps = event.steps;
         stepped(event.pictures, event.ms);
-        place.progress(event.step / event.steps * workOf(job.request, 1));
+        place.progress(event.step / event.steps);
         job.news.push({ type: "progress", step: event.step, steps: event.steps, ms: event.ms });
         break;
       case "preview":
