@@ -70,7 +70,13 @@ export class PictureReader implements Disposable {
       throw error;
     });
     const codecs = await this.#codecs;
-    return this.#worker ??= startWorker(codecs);
+    if (this.#worker) return this.#worker;
+    const worker = this.#worker = startWorker(codecs);
+    worker.onerror = (event) => {
+      event.preventDefault(); // without a file to refuse it would end the process
+      if (worker === this.#worker) this[Symbol.dispose]();
+    };
+    return worker;
   }
 
   #ask(message: Extract<ToDecoder, { type: "prepare" }>, worker: Worker): Promise<Prepared> {

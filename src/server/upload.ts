@@ -84,11 +84,17 @@ export class UploadReader implements Disposable {
   }
 
   #started(): Worker {
-    return this.#worker ??= new Worker(new URL("./body_worker.ts", import.meta.url), {
+    if (this.#worker) return this.#worker;
+    const worker = this.#worker = new Worker(new URL("./body_worker.ts", import.meta.url), {
       type: "module",
       name: "bodies",
       deno: { permissions: "none" },
     });
+    worker.onerror = (event) => {
+      event.preventDefault(); // without a body to refuse it would end the process
+      if (worker === this.#worker) this[Symbol.dispose]();
+    };
+    return worker;
   }
 
   /** Ends the Worker; a later `read()` starts another. */

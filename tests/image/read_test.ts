@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { encodePng } from "../../src/png/encode.ts";
 import { concat } from "../../src/png/chunk.ts";
 import { PictureError, PictureReader } from "../../src/image/read.ts";
+import { startInVain } from "../failing_worker.ts";
 import { filterRows } from "../png/filter_rows.ts";
 
 /** A PNG of `width` × `height` pixels of one grey. */
@@ -89,4 +90,10 @@ Deno.test("a reader that was started does not let the first file wait for its Wo
     started.push(await refused(now));
   }
   assert.ok(2 * Math.min(...started) < Math.min(...cold), `${started} ms, and ${cold} ms of those that were not`);
+});
+
+Deno.test("a Worker that fails before a file came ends nothing else, and the first file has another", async () => {
+  using reader = new PictureReader();
+  await startInVain(() => reader.start());
+  assert.equal((await reader.read(await greyPng(2, 2), { width: 1, height: 1 })).length, 3);
 });

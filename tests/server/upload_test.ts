@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { encodeBase64 } from "@std/encoding";
 import { errorResponse, isUnexpected } from "../../src/server/errors.ts";
 import { UploadReader } from "../../src/server/upload.ts";
+import { startInVain } from "../failing_worker.ts";
 
 function post(body: BodyInit, type: string): Request {
   return new Request("http://localhost/generate", { method: "POST", body, headers: { "content-type": type } });
@@ -147,6 +148,14 @@ Deno.test("a reader that was started does not let the first large body wait for 
     started.push(await read(now));
   }
   assert.ok(2 * Math.min(...started) < Math.min(...cold), `${started} ms, and ${cold} ms of those that were not`);
+});
+
+Deno.test("a Worker that fails before a body came ends nothing else, and the first large body has another", async () => {
+  using uploads = new UploadReader();
+  await startInVain(() => uploads.start());
+  const body = JSON.stringify({ prompt: "x".repeat(40_000), seed: 7 });
+  using upload = await uploads.read(post(body, "application/json"));
+  assert.equal(upload.fields.get("seed"), 7);
 });
 
 Deno.test("a body that breaks off is its client's leaving, and no fault of the server's", async () => {
