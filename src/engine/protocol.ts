@@ -117,8 +117,9 @@ export type ToWorker =
 
 /**
  * What happens to one job, in this order: started, then for each batch of its pictures step… with preview… among them and
- * each picture's rows…, and done; or cancelled or failed at any point, or deferred before all others. Pictures come by their numbers from 0. Stages are told
- * when they are over and nothing waits for the GPU: those before the first rows before them.
+ * each picture's rows…, and done; or cancelled, failed or parted at any point, or deferred before all others. Pictures come
+ * by their numbers from 0. Stages are told when they are over and nothing waits for the GPU: those before the first rows
+ * before them.
  */
 export type JobEvent =
   | { type: "started"; id: string; truncatedTokens: number }
