@@ -9,7 +9,8 @@ import { type Kind, type Measured, Pace, type Work } from "./pace.ts";
 export class QueueFullError extends Error {
   override name = "QueueFullError";
   constructor(capacity: number, readonly retryAfterMs: number) {
-    super(`The queue holds ${capacity} jobs and takes no more, ${Math.ceil(retryAfterMs / 1000)} s from now would do`);
+    const jobs = capacity === 1 ? "a job" : `${capacity} jobs`;
+    super(`The queue holds ${jobs} and takes no more, ${Math.ceil(retryAfterMs / 1000)} s from now would do`);
   }
 }
 
