@@ -91,13 +91,11 @@ export class Jobs {
   }
 
   /**
-   * Takes a job on; it runs when its turn comes.
+   * Takes a job on, which no other one stands for: see {@link repeated}. It runs when its turn comes.
    *
-   * @throws QueueFullError, DrainingError, RateLimitError, or Refusal where its idempotency key belongs to another request
+   * @throws QueueFullError, DrainingError or RateLimitError
    */
   submit(order: Order, info: EngineInfo): Job {
-    const known = this.repeated(order);
-    if (known) return known;
     const { queue, rate, pictures: reader, batching } = this.#options;
     if (order.owner !== undefined) rate?.take(order.owner);
     const { parsed: { request, initImageFile: picture, maskFile: mask }, owner, release = () => {} } = order;

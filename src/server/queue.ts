@@ -91,8 +91,8 @@ interface Run {
   startedMs: number;
   /** The work of all of them, less what they save by running together. */
   work: Work;
-  /** Milliseconds until the last step so far. */
-  steppedMs?: number;
+  /** The share of its steps that is done, and the milliseconds until then. */
+  stepped: { share: number; ms: number };
   /** Whether any of them was completed. */
   completed: boolean;
 }
@@ -144,14 +144,19 @@ export class Queue {
 
   /** Milliseconds until the jobs held now are done, judged by those before them; a second at least. */
   get estimatedMs(): number {
-    const run = this.#run, elapsed = run ? this.#now() - run.startedMs : 0;
     const alike = Map.groupBy(this.#held.filter((job) => !job.run), (job) => job.alike ?? job);
-    let needed = run ? this.#timeOf(run.jobs, run.work) : 0;
+    let needed = this.#run ? this.#leftOf(this.#run) : 0;
     for (const [key, jobs] of alike) {
       const share = typeof key === "string" ? this.#shareOf(key, this.#sharing.together(key, jobs.length)) : 1;
       for (const job of jobs) needed += this.#timeOf([job], { ...job.work, steps: share * job.work.steps });
     }
-    return Math.max(1000, needed - elapsed);
+    return Math.max(1000, needed);
+  }
+
+  /** Milliseconds that a run may go on; one that takes longer than was thought takes nothing off those that wait. */
+  #leftOf({ jobs, work, startedMs, stepped: { share, ms } }: Run): number {
+    const left = this.#timeOf(jobs, { steps: (1 - share) * work.steps, rest: work.rest });
+    return Math.max(0, left - (this.#now() - startedMs - ms));
   }
 
   /** Milliseconds that jobs of one kind may take, of so much work in all. */
@@ -178,8 +183,8 @@ export class Queue {
       progress: (share) => {
         const { run } = job;
         if (!run || run !== this.#run || share <= 0) return;
-        run.steppedMs = this.#now() - run.startedMs;
-        const steps = run.steppedMs / (run.work.steps * share);
+        run.stepped = { share, ms: this.#now() - run.startedMs };
+        const steps = run.stepped.ms / (run.work.steps * share);
         this.#pace.runs({ ...kind, rates: { steps, rest: steps } });
       },
       defer: () => this.#defer(job),
@@ -240,7 +245,7 @@ export class Queue {
     const first = this.#held.find(({ start }) => start);
     if (!first) return;
     const jobs = this.#companions(first), startedMs = this.#now();
-    this.#run = { jobs, startedMs, work: this.#workOf(jobs), completed: false };
+    this.#run = { jobs, startedMs, work: this.#workOf(jobs), stepped: { share: 0, ms: 0 }, completed: false };
     const together = jobs.map(({ place }) => place);
     for (const job of jobs) job.run = this.#run;
     const rest = this.#held.filter((job) => !job.run || job === first);
@@ -312,11 +317,11 @@ export class Queue {
     this.#run = undefined;
     this.#pace.runs();
     if (!run.completed) return;
-    const ms = this.#now() - run.startedMs, { work, steppedMs } = run;
+    const ms = this.#now() - run.startedMs, { work, stepped } = run;
     const all = ms / (work.steps + work.rest); // for each unit, where no step was heard of
-    const rates = steppedMs === undefined
+    const rates = stepped.share === 0
       ? { steps: all, rest: all }
-      : { steps: steppedMs / work.steps, rest: work.rest > 0 ? (ms - steppedMs) / work.rest : 0 };
+      : { steps: stepped.ms / work.steps, rest: work.rest > 0 ? (ms - stepped.ms) / work.rest : 0 };
     this.#pace.learn({ ...run.jobs[0].kind, rates }, 1 - (1 - newestShare) ** run.jobs.length);
   }
 }

@@ -23,7 +23,7 @@ export interface Runner {
 /** Jobs whose turn came together, as the engine has them. */
 interface Run {
   given: ReadonlyMap<Place, GivenJob>;
-  /** How many of them began. */
+  /** How many of them were not given back. */
   count: Promise<number>;
 }
 

@@ -56,7 +56,7 @@ Deno.test("the estimate is what the jobs held will take at the pace measured, le
   now += 4_000;
   assert.equal(queue.estimatedMs, 46_000);
   now += 400_000;
-  assert.equal(queue.estimatedMs, 1_000);
+  assert.equal(queue.estimatedMs, 40_000, "the one that waits");
 });
 
 Deno.test("before a job is completed the estimate is what was guessed, then the pace of the one that runs", async () => {
@@ -116,6 +116,22 @@ Deno.test("steps and what follows them have each a pace: of jobs of few steps it
   const second = enter(20);
   assert.equal(queue.estimatedMs, 24_000);
   second.leave();
+});
+
+Deno.test("a run that takes longer than was thought takes nothing off those that wait", async () => {
+  let now = 0;
+  const queue = new Queue({ capacity: 9, now: () => now });
+  queue.learn({ model: "", size: 1, rates: { steps: 500, rest: 500 } });
+  const slow = queue.enter({ work: steps(10) });
+  await slow.turn(signal);
+  for (let i = 0; i < 5; i++) queue.enter({ work: steps(10) });
+  assert.equal(queue.estimatedMs, 30_000);
+  now = 60_000;
+  assert.equal(queue.estimatedMs, 25_000);
+  slow.progress(0.5);
+  assert.equal(queue.estimatedMs, 27_500, "it has half of its steps left");
+  now += 500;
+  assert.equal(queue.estimatedMs, 27_000);
 });
 
 Deno.test("a job that was given up does not count for the estimate", async () => {

@@ -8,6 +8,8 @@ import { watchQueue } from "./queue.js";
 
 const form = document.querySelector("#form"), seed = document.querySelector("#seed");
 const most = { previews: 12 };
+/** Questions about what the server can do: what comes of an older one counts no more. */
+let questions = 0;
 
 const lookAtQueue = watchQueue();
 listenForPictures(showError);
@@ -34,18 +36,21 @@ addEventListener("beforeunload", (event) => {
 learn();
 
 /** Brings what the server can do into the form; one that is loading, stopping or not there is asked again. */
-async function learn({ model, fresh } = {}) {
+async function learn(about = {}) {
+  const { model, fresh } = about, question = ++questions;
   try {
     const query = model === undefined ? "" : `?model=${encodeURIComponent(model)}`;
     const capabilities = await (await ask(`/v1/capabilities${query}`)).json();
+    if (question !== questions) return;
     most.previews = Math.min(12, capabilities.fields.previews.maximum);
     describe(capabilities, { fresh });
     clearErrors();
     document.querySelector("#make").disabled = false;
   } catch (error) {
+    if (question !== questions) return;
     if (!isShown(error)) showError(error); // once: it is read aloud each time
     const mayPass = error.status === 0 || error.status === 429 || error.status >= 500; // a proxy has codes of its own
-    if (mayPass) setTimeout(learn, 2000, { model, fresh });
+    if (mayPass) setTimeout(() => question === questions && learn(about), 2000);
   }
 }
 
