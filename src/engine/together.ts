@@ -32,7 +32,10 @@ export async function* runJobs(engine: Engine, jobs: readonly EngineJob[]): Asyn
   } catch (cause) {
     if (await isLost(engine)) return;
     const error = failureOf(cause);
-    for (const id of open) yield { type: shown.has(id) ? "failed" : "parted", id, error };
+    for (const { id, signal } of jobs.filter(({ id }) => open.has(id))) {
+      if (signal.aborted) yield { type: "cancelled", id };
+      else yield { type: shown.has(id) ? "failed" : "parted", id, error };
+    }
   }
 }
 

@@ -77,7 +77,7 @@ interface Job {
   told: number;
   guessMs: number;
   enteredMs: number;
-  /** The how manieth it is of all that ever entered. */
+  /** Its place among all that ever entered. */
   number: number;
   /** Set while the job waits for its turn. */
   start?: (turn: Turn) => void;

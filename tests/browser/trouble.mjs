@@ -30,6 +30,14 @@ export async function meetTrouble({ page, url, ready, set, told, failed, queued,
     await page.setViewport({ width: 1280, height: 900 });
     done("a connection that breaks is told, and the next picture is made once there is another");
 
+    wire.breaking = '{"type":"done"';
+    await page.click("#make");
+    await counted(2);
+    await told(/^Done/);
+    assert.equal(await page.$eval("#failure", ({ hidden }) => hidden), true);
+    wire.breaking = undefined;
+    done("a picture that was whole when the connection broke is kept");
+
     wire.refused = { path: "/v1/capabilities", status: 502 };
     await page.reload();
     await failed("The server answered 502");
@@ -51,7 +59,7 @@ export async function meetTrouble({ page, url, ready, set, told, failed, queued,
     await reloading;
     await ready();
     while (await queued() > 0) await new Promise((resolve) => setTimeout(resolve, 50));
-    await counted(1);
+    await counted(2);
     done("leaving while a picture is made is asked about, and gives it up");
   } finally {
     await wire.cut();

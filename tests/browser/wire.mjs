@@ -7,6 +7,8 @@ export class Wire {
   #target;
   /** The path that is answered for the server, and with which status, where there is one. */
   refused;
+  /** What breaks the connection on which a server is about to send it, where there is something. */
+  breaking;
 
   /** A wire to the server at an address. */
   static async to(target) {
@@ -39,7 +41,12 @@ export class Wire {
     if (url === this.refused?.path) return answer.writeHead(this.refused.status).end("<h1>A proxy's own page</h1>");
     const onward = http.request(new URL(url, this.#target), { method, headers }, (answered) => {
       answer.writeHead(answered.statusCode, answered.headers);
-      answered.pipe(answer);
+      answered.on("data", (bytes) => {
+        const at = this.breaking === undefined ? -1 : bytes.indexOf(this.breaking);
+        if (at < 0) answer.write(bytes);
+        else answer.write(bytes.subarray(0, at), () => answer.destroy());
+      });
+      answered.on("end", () => answer.end());
     });
     onward.on("error", () => answer.destroy());
     answer.on("close", () => onward.destroy());

@@ -130,12 +130,15 @@ Deno.test("one that is given up ends within a step and the others go on; when al
 
 Deno.test("what fails together is to be tried each alone, with what memory there is: the pictures are the same", async () => {
   using tight = await open("f32");
-  const jobs = jobsOf(different.slice(0, 3)), alone = await runEach(tight, jobs), { pipeline } = tight.standard;
+  const client = new AbortController(), signals = Array.from({ length: 3 }, () => new AbortController().signal);
+  const jobs = jobsOf(different, [...signals, client.signal]), alone = await runEach(tight, jobs.slice(0, 3));
+  const { pipeline } = tight.standard;
   const { canvas } = pipeline;
   let refusals = 0;
   pipeline.canvas = (size) => {
     if (size.images === 1) return canvas.call(pipeline, size);
     refusals++;
+    client.abort();
     throw new GpuOutOfMemoryError("The GPU has no 3 bytes", tight.memory.used);
   };
   const parted: string[] = [];
@@ -143,7 +146,9 @@ Deno.test("what fails together is to be tried each alone, with what memory there
     if (event.type === "parted") parted.push(event.error.code);
   });
   deepStrictEqual([refusals, parted], [1, Array(3).fill("out_of_memory")]);
+  const left = events.pop()!;
   for (const job of events) deepStrictEqual(job.map(({ type }) => type), ["started", "parted"]);
-  deepStrictEqual(await runEach(tight, jobs), alone);
+  deepStrictEqual(left.map(({ type }) => type), ["started", "cancelled"], "one that was given up meanwhile");
+  deepStrictEqual(await runEach(tight, jobs.slice(0, 3)), alone);
   ok(tight.memory.budget !== undefined);
 });

@@ -94,10 +94,14 @@ async function made(fields, files, signal) {
   lookAtQueue();
   const showEvent = follow();
   let image;
-  for await (const event of linesOf(response)) {
-    if (event.type === "error") throw new ServerError(event.error);
-    if (event.type === "image") image = event;
-    showEvent(event);
+  try {
+    for await (const event of linesOf(response)) {
+      if (event.type === "error") throw new ServerError(event.error);
+      if (event.type === "image") image = event;
+      showEvent(event);
+    }
+  } catch (error) {
+    if (!image || !(error instanceof BrokenOff)) throw error; // what was whole by then is
   }
   if (!image) throw new BrokenOff();
   return image;
