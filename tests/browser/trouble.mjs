@@ -30,7 +30,7 @@ export async function meetTrouble({ page, url, ready, set, told, failed, queued,
     await page.setViewport({ width: 1280, height: 900 });
     done("a connection that breaks is told, and the next picture is made once there is another");
 
-    wire.breaking = '{"type":"done"';
+    wire.breaking = '"type":"done"';
     await page.click("#make");
     await counted(2);
     await told(/^Done/);

@@ -41,12 +41,14 @@ export class Wire {
     if (url === this.refused?.path) return answer.writeHead(this.refused.status).end("<h1>A proxy's own page</h1>");
     const onward = http.request(new URL(url, this.#target), { method, headers }, (answered) => {
       answer.writeHead(answered.statusCode, answered.headers);
+      const end = () => answer.end();
+      answered.on("end", end);
       answered.on("data", (bytes) => {
         const at = this.breaking === undefined ? -1 : bytes.indexOf(this.breaking);
-        if (at < 0) answer.write(bytes);
-        else answer.write(bytes.subarray(0, at), () => answer.destroy());
+        if (at < 0) return answer.write(bytes);
+        answered.off("end", end);
+        answer.write(bytes.subarray(0, at), () => answer.destroy());
       });
-      answered.on("end", () => answer.end());
     });
     onward.on("error", () => answer.destroy());
     answer.on("close", () => onward.destroy());
