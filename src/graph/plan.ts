@@ -170,8 +170,8 @@ export class Plan implements Disposable {
   readonly named: ReadonlyMap<string, { value: Value; buffer: GPUBuffer }>;
   readonly report: PlanReport;
   readonly #owned: (GPUBuffer | GPUTexture)[];
-  /** How many launches, the first ones, run once after a steady input was written. */
-  readonly #steady: number;
+  /** The launches of every run: all but the first ones, which are for one after a steady input was written. */
+  readonly repeated: readonly Launch[];
   #isStale = true;
 
   constructor(
@@ -184,7 +184,7 @@ export class Plan implements Disposable {
       steady: number;
     },
   ) {
-    [this.named, this.report, this.#owned, this.#steady] = [named, report, owned, steady];
+    [this.named, this.report, this.#owned, this.repeated] = [named, report, owned, launches.slice(steady)];
   }
 
   /** Queues all dispatches in one submit; with `timings`, one pass each so that the GPU can time them. */
@@ -211,11 +211,6 @@ export class Plan implements Disposable {
       pass.dispatchWorkgroups(...workgroups);
     }
     pass.end();
-  }
-
-  /** The launches of every run; the others are for one after a steady input was written. */
-  get repeated(): readonly Launch[] {
-    return this.launches.slice(this.#steady);
   }
 
   /** What this run takes. */
