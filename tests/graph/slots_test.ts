@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
+import { configs } from "../../src/cli/bench/sd15.ts";
 import { Kernel } from "../../src/gpu/kernel.ts";
 import { fuse } from "../../src/graph/fuse.ts";
 import { Graph, Storage, Value } from "../../src/graph/graph.ts";
@@ -93,15 +94,8 @@ Deno.test("a chain of any length takes two slots", () => {
 });
 
 Deno.test("a guided step of Stable Diffusion 1.5's U-Net at 512 by 512 pixels keeps to 170 MB of slots in f16 with a software driver's textures, 165 in f32", () => {
-  // Config of the published model; weights are not needed to record it.
-  const unet = new UNet2DConditionModel(readUNetConfig({
-    sample_size: 64,
-    block_out_channels: [320, 640, 1280, 1280],
-    down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-    up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-    cross_attention_dim: 768,
-    attention_head_dim: 8,
-  }));
+  // Weights are not needed to record it.
+  const unet = new UNet2DConditionModel(readUNetConfig(configs.unet));
   for (const [target, megabytes] of [[softwareF16, 170], [portable, 165]] as const) {
     const graph = new Graph(target), dtype = target.operandType;
     const sample = graph.input("sample", [2, 64, 64, 4], dtype);
