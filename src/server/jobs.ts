@@ -14,7 +14,7 @@ import { Log } from "./log.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { Refusal } from "./refusal.ts";
-import type { Work } from "./pace.ts";
+import type { Work } from "./job_pace.ts";
 import { kindOf, runJob, Starts, workOf } from "./run.ts";
 
 /** What a surface hands in. */

@@ -3,7 +3,7 @@
  * first out, and no more than a fixed number held at once.
  */
 
-import { type Kind, type Measured, Pace, type Work } from "./pace.ts";
+import { JobPace, type Kind, type Measured, type Work } from "./job_pace.ts";
 
 /** The queue holds as many jobs as it may. */
 export class QueueFullError extends Error {
@@ -117,7 +117,7 @@ export class Queue {
   #run?: Run;
   /** Jobs that ever entered. */
   #entered = 0;
-  readonly #pace = new Pace();
+  readonly #pace = new JobPace();
   #draining?: PromiseWithResolvers<void>;
 
   /** `now` gives milliseconds from any fixed point. */

@@ -9,7 +9,7 @@ import { encodePng } from "../png/encode.ts";
 import { filterRows } from "../png/filter.ts";
 import type { Batching } from "./batching.ts";
 import type { Job } from "./job.ts";
-import type { Kind, Work } from "./pace.ts";
+import type { Kind, Work } from "./job_pace.ts";
 import type { Place, Turn } from "./queue.ts";
 
 /** What a job runs with. */

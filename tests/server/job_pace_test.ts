@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { type Kind, Pace } from "../../src/server/pace.ts";
+import { JobPace, type Kind } from "../../src/server/job_pace.ts";
 
 const kind = (size: number, model = "tiny") => ({ model, size });
 
 /** A pace in which tests write and read one rate for both kinds of work. */
-class OnePace extends Pace {
+class OnePace extends JobPace {
   know(kind: Kind, rate: number, weight = 1): void {
     this.learn({ ...kind, rates: { steps: rate, rest: rate } }, weight);
   }

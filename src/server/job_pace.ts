@@ -27,7 +27,7 @@ export interface Measured extends Kind {
   rates: Rates;
 }
 
-export class Pace {
+export class JobPace {
   /** Of jobs that were completed, most recently used last. */
   readonly #measured: Measured[] = [];
   /** Of the job that runs, so far. */
